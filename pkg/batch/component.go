@@ -1,0 +1,105 @@
+// Package batch holds the contracts that everybody agrees on: readers, processors, writers, ledgers, checkpoints,
+// statuses, counters and events. It knows records and errors, and nothing of YAML, files or databases.
+package batch
+
+import (
+	"context"
+	"encoding/json"
+
+	"batchctl/pkg/record"
+)
+
+// State is where a component stands, as a JSON text that only it can read. Nil is the beginning.
+type State = json.RawMessage
+
+// A Reader yields records in an order that is the same on every run. The runner calls it from one goroutine.
+type Reader interface {
+	// Open goes on behind what from covers; nil begins. It is called again, without Close between, after a lost
+	// connection, with an older state.
+	Open(ctx context.Context, from State) error
+	// Read appends one input row to into, with its origin, and returns nil; at the end io.EOF, also when called again.
+	// A bad record is a fault.Error of a data class that carries its position; into is then as it was, State covers the
+	// bad record, and the next Read goes on behind it. Any other error ends the step.
+	Read(ctx context.Context, into *record.Chunk) error
+	// State covers every record read so far, bad ones included. It is a value: later reads do not change it.
+	State() (State, error)
+	Close() error
+}
+
+// A BadRecord is an error of a Reader for one record, with what there is of it for the dead letters. It wraps a
+// fault.Error of a data class.
+type BadRecord struct {
+	Origin record.Origin // its texts are the error's own, not the chunk's
+	Err    error
+}
+
+func (b *BadRecord) Error() string { return b.Err.Error() }
+
+// Unwrap returns the reason.
+func (b *BadRecord) Unwrap() error { return b.Err }
+
+// An Estimator is a Reader that can say how far it is, for progress. Called from any goroutine, at any time after Open.
+type Estimator interface {
+	// Progress returns how much is done, and of how much, in any unit; total 0 where it cannot be known.
+	Progress() (done, total int64)
+}
+
+// A Locator is a Reader that names a record's place better than file and line: by its key. Called from any goroutine.
+type Locator interface {
+	Locate(input record.Record, origin record.Origin) string
+}
+
+// A Processor turns one input record into none (filtered), one, or more output rows. The runner calls it from one
+// goroutine, in reading order.
+type Processor interface {
+	// Bind is called once for each version of the input schema, before the first record that has it, and returns the
+	// schema of the output. An error is of class definition: an unknown field, a type that cannot work.
+	Bind(in *record.Schema) (out *record.Schema, err error)
+	// Process appends to out, whose schema is the bound one, with out.Add(n, 0): the runner sets where rows come from.
+	// Texts it makes lie in out.Arena or are constants; values it passes on may be copied as they are. A bad record is
+	// a fault.Error of a data class, and out is then as it was.
+	Process(ctx context.Context, in record.Record, out *record.Batch) error
+}
+
+// A Writer writes chunks. The runner calls it from one goroutine.
+type Writer interface {
+	// Open goes on behind what from covers and undoes whatever lies behind that: what a file holds behind the offset is
+	// cut off. Nil begins. It is called again, without Close between, after an attempt that was rolled back.
+	Open(ctx context.Context, from State) error
+	// Write writes rows, all of one schema, in their order; they are valid only during the call. tx is the transaction
+	// of the step's database, nil where the step has none. Where one row is to blame the error is a RowError.
+	Write(ctx context.Context, tx Tx, rows []record.Record) error
+	// State covers every row written so far. It is a value: later writes do not change it.
+	State() (State, error)
+	// Flush makes all that State covers durable, or durable as soon as tx commits.
+	Flush(ctx context.Context, tx Tx) error
+	// Close gives everything up that was not flushed or published, and keeps what a restart needs.
+	Close() error
+}
+
+// A RowError is an error of a Writer that one row of the call is to blame for.
+type RowError struct {
+	Row int // index into the rows of the call
+	Err error
+}
+
+func (r *RowError) Error() string { return r.Err.Error() }
+
+// Unwrap returns the reason.
+func (r *RowError) Unwrap() error { return r.Err }
+
+// A Publisher is a Writer whose output becomes visible only when the step is complete. The runner calls Finish after
+// the last row, Flush, records State in a checkpoint of phase Publishing, then calls Publish, and records phase Done.
+// After a crash between the two it calls Open with the recorded state and Publish again.
+type Publisher interface {
+	// Finish writes what ends the output: footer, closing bracket. State afterwards says what is to be published: paths,
+	// sizes, hashes.
+	Finish(ctx context.Context) error
+	// Publish makes the output visible under its final name. Doing it twice is doing it once.
+	Publish(ctx context.Context) error
+}
+
+// A Target is a Writer that writes into a database; it says which, so that the step's ledger can lie beside its rows.
+type Target interface {
+	Connection() string
+}

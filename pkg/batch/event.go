@@ -1,0 +1,59 @@
+package batch
+
+import "time"
+
+// An Observer hears what happens while a job runs, for progress and logs. Observe is called from the runner's
+// goroutines, one call at a time, and must return soon.
+type Observer interface {
+	Observe(Event)
+}
+
+// Event is one of the types below.
+type Event interface{ event() }
+
+// JobStarted is said once the execution is recorded.
+type JobStarted struct{ Job *JobExecution }
+
+// StepStarted is said when a step begins; Resumed where it goes on behind a checkpoint.
+type StepStarted struct {
+	Step    *StepExecution
+	Resumed bool
+}
+
+// StepProgress is said at most a few times a second. Done and Total are the reader's estimate, Total 0 where unknown.
+type StepProgress struct {
+	Step        *StepExecution
+	Counters    Counters // of the instance
+	Done, Total int64
+}
+
+// StepRepeated is said for a step that was completed by an earlier execution and is not run again.
+type StepRepeated struct{ Step *StepExecution }
+
+// StepEnded is said when a step has ended; Err is nil where it completed.
+type StepEnded struct {
+	Step    *StepExecution
+	Elapsed time.Duration
+	Err     error
+}
+
+// JobEnded is said when the execution has ended.
+type JobEnded struct {
+	Job     *JobExecution
+	Elapsed time.Duration
+	Err     error
+}
+
+// Notice is something a person should know that changes nothing: a partial file that was missing, a lock that waits.
+type Notice struct {
+	Step    *StepExecution // nil where it is about the job
+	Message string
+}
+
+func (JobStarted) event()   {}
+func (StepStarted) event()  {}
+func (StepProgress) event() {}
+func (StepRepeated) event() {}
+func (StepEnded) event()    {}
+func (JobEnded) event()     {}
+func (Notice) event()       {}

@@ -1,0 +1,264 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
+	"batchctl/pkg/record"
+)
+
+// stream is a step that is being run: records from its reader, through its processors, to its writer, chunk by chunk.
+type stream struct {
+	runner     *Runner
+	components *Components
+	chain      *chain
+	ledger     batch.Ledger
+	lane       batch.LaneKey
+	execution  *batch.StepExecution
+	inTx       bool             // rows and checkpoint commit in one transaction
+	base       batch.Counters   // of the attempts before this one
+	at         batch.Checkpoint // as committed
+	next       batch.Checkpoint // covers what was written since; as at where nothing was
+	rows       []record.Record  // of the chunk in hand
+	committed  time.Time        // when at was
+	saved      time.Time        // when the step execution was
+}
+
+// stream runs a chunk-oriented step from where its checkpoint stands to its end.
+func (r *Runner) stream(ctx context.Context, step *Step, execution *batch.StepExecution) (err error) {
+	ledger, key, err := step.Claim(ctx, execution.Visit)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ledger.Close()) }()
+	lanes, err := ledger.Claim(ctx, key, 1)
+	if err != nil {
+		return err
+	}
+	s := &stream{runner: r, ledger: ledger, lane: batch.LaneKey{StepKey: key}, execution: execution}
+	s.stand(lanes[0])
+	s.base = lanes[0].Counters
+	r.Observer.Observe(batch.StepStarted{Step: execution, Resumed: lanes[0].Sequence > 0})
+	if s.at.Phase == batch.Done {
+		return nil
+	}
+	if s.components, err = step.Build(ctx, execution, s.at); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.components.close()) }()
+	s.chain = &chain{processors: s.components.Processors}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if s.at.Phase != batch.Publishing {
+		if err := s.chunks(ctx, step.Chunk); err != nil {
+			return s.failed(ctx, err)
+		}
+	}
+	return s.failed(ctx, s.publish(ctx))
+}
+
+func (c *Components) close() error {
+	errs := []error{c.Writer.Close(), c.Reader.Close()}
+	if c.Close != nil {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// open opens writer and reader where the checkpoint stands. Where an unfinished output file is gone, and nothing but
+// files depends on the step, it begins again from nothing.
+func (s *stream) open(ctx context.Context) error {
+	target, ok := s.components.Writer.(batch.Target)
+	s.inTx = ok && target.Connection() != ""
+	err := s.components.Writer.Open(ctx, s.at.Writer)
+	if errors.Is(err, batch.ErrOutputLost) && !s.inTx && s.at.Phase != batch.Publishing {
+		s.runner.Observer.Observe(batch.Notice{Step: s.execution, Message: err.Error() + ": the step begins again from nothing"})
+		s.stand(batch.Checkpoint{Epoch: s.at.Epoch, Sequence: s.at.Sequence})
+		s.base = batch.Counters{}
+		err = s.components.Writer.Open(ctx, nil)
+	}
+	if err != nil {
+		return err
+	}
+	if s.at.Phase == batch.Publishing {
+		return nil
+	}
+	return s.components.Reader.Open(ctx, s.at.Reader)
+}
+
+// stand takes over a committed checkpoint as where the step stands.
+func (s *stream) stand(at batch.Checkpoint) {
+	s.at, s.next = at, at
+	s.committed = s.runner.Now()
+	s.execution.Total = at.Counters
+	s.execution.Counters = at.Counters.Sub(s.base).Add(batch.Counters{Rollback: s.execution.Counters.Rollback})
+}
+
+// chunks reads, processes and writes until the input ends. Reading runs ahead in a goroutine that has ended when chunks
+// returns.
+func (s *stream) chunks(ctx context.Context, size int) error {
+	reading, cancel := context.WithCancel(ctx)
+	source := newSource(s.components.Reader, s.chain, size, s.at.Ordinal)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		source.run(reading)
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	return s.consume(ctx, source)
+}
+
+func (s *stream) consume(ctx context.Context, source *source) error {
+	for w := range source.ready {
+		if w.err != nil {
+			return errors.Join(w.err, s.commitWritten(ctx))
+		}
+		if err := s.write(ctx, w); err != nil {
+			return err
+		}
+		end := w.end
+		source.release(w.chunk)
+		if end {
+			return s.commitWritten(ctx)
+		}
+		if s.runner.stopping() {
+			return errors.Join(batch.ErrStopped, s.commitWritten(ctx))
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// write writes a chunk, and commits it where it shares a transaction with its checkpoint or a checkpoint is due.
+func (s *stream) write(ctx context.Context, w work) error {
+	if w.chunk.In.Len() == 0 {
+		return nil
+	}
+	next := s.next
+	next.Phase = batch.Running
+	next.Ordinal, next.Reader = w.ordinal, w.state
+	next.Counters = s.next.Counters.Add(w.counters)
+	if err := next.Counters.Check(); err != nil {
+		return fault.Wrap(fault.Internal, err, "chunk that ends at record %d", w.ordinal)
+	}
+	if s.inTx {
+		return s.commit(ctx, next, func(tx batch.Tx) error { return s.writeRows(ctx, tx, w) })
+	}
+	if err := s.writeRows(ctx, nil, w); err != nil {
+		return err
+	}
+	s.next = next
+	s.execution.Total = next.Counters
+	if s.runner.Now().Sub(s.committed) < s.runner.CheckpointEvery {
+		return nil
+	}
+	return s.commitWritten(ctx)
+}
+
+func (s *stream) writeRows(ctx context.Context, tx batch.Tx, w work) error {
+	s.rows = s.chain.rows(w.chunk, s.rows[:0])
+	if len(s.rows) == 0 {
+		return nil
+	}
+	err := s.components.Writer.Write(ctx, tx, s.rows)
+	var row *batch.RowError
+	if errors.As(err, &row) && row.Row < len(s.rows) {
+		return located(err, s.components.Reader, w.chunk, s.chain.input(w.chunk, row.Row))
+	}
+	return err
+}
+
+// commitWritten commits what was written since the last checkpoint.
+func (s *stream) commitWritten(ctx context.Context) error {
+	if s.next.Counters == s.at.Counters && s.next.Ordinal == s.at.Ordinal {
+		return nil
+	}
+	return s.commit(ctx, s.next, func(batch.Tx) error { return nil })
+}
+
+// commit runs write and saves the checkpoint next, whose writer state it fills in: both hold, or neither.
+func (s *stream) commit(ctx context.Context, next batch.Checkpoint, write func(batch.Tx) error) error {
+	return s.save(ctx, func(tx batch.Tx) (batch.Checkpoint, error) {
+		if err := write(tx); err != nil {
+			return next, err
+		}
+		if err := s.components.Writer.Flush(ctx, tx); err != nil {
+			return next, err
+		}
+		var err error
+		next.Writer, err = s.components.Writer.State()
+		return next, err
+	})
+}
+
+func (s *stream) save(ctx context.Context, fn func(batch.Tx) (batch.Checkpoint, error)) error {
+	saved, err := s.ledger.Commit(ctx, s.lane, fn)
+	if err != nil {
+		return err
+	}
+	s.stand(saved)
+	return s.show(ctx)
+}
+
+// show lets those who look see how far the step is.
+func (s *stream) show(ctx context.Context) error {
+	now := s.runner.Now()
+	if now.Sub(s.saved) < saveEvery {
+		return nil
+	}
+	s.saved = now
+	progress := batch.StepProgress{Step: s.execution, Counters: s.at.Counters}
+	if estimator, ok := s.components.Reader.(batch.Estimator); ok {
+		progress.Done, progress.Total = estimator.Progress()
+	}
+	s.runner.Observer.Observe(progress)
+	return s.runner.Repository.SaveStep(ctx, s.execution)
+}
+
+// publish makes the output visible: first what is to be published is recorded, then published, then recorded as done.
+func (s *stream) publish(ctx context.Context) error {
+	if publisher, ok := s.components.Writer.(batch.Publisher); ok {
+		if err := s.finish(ctx, publisher); err != nil {
+			return err
+		}
+		if err := publisher.Publish(ctx); err != nil {
+			return err
+		}
+	}
+	done := s.at
+	done.Phase = batch.Done
+	return s.save(ctx, func(batch.Tx) (batch.Checkpoint, error) { return done, nil })
+}
+
+// finish ends the output and records what is to be published, where an earlier attempt has not done so.
+func (s *stream) finish(ctx context.Context, publisher batch.Publisher) error {
+	if s.at.Phase == batch.Publishing {
+		return nil
+	}
+	if err := publisher.Finish(ctx); err != nil {
+		return err
+	}
+	publishing := s.at
+	publishing.Phase = batch.Publishing
+	return s.commit(ctx, publishing, func(batch.Tx) error { return nil })
+}
+
+// failed counts the attempt that err ended, and says why ctx was cancelled where that is the reason.
+func (s *stream) failed(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if !errors.Is(err, batch.ErrStopped) {
+		s.execution.Counters.Rollback++
+	}
+	return err
+}
