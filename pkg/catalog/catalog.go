@@ -7,6 +7,7 @@ import (
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/config"
+	"batchctl/pkg/files"
 	"batchctl/pkg/sqldb"
 )
 
@@ -21,6 +22,7 @@ type Env struct {
 	Location *time.Location
 	Now      func() time.Time
 	Scope    config.Scope
+	Disk     files.Disk // what output files are written to; the zero Disk is the operating system's
 	// Connect returns the named connection's database.
 	Connect func(name string) (*sqldb.DB, error)
 	// Reader, Writer build a component nested in another one.

@@ -3,11 +3,12 @@ package fault
 import "strings"
 
 // Suggest returns the name in known that got was most likely meant to be, or "" where none is near: at most a third of
-// the letters may differ (Damerau-Levenshtein, optimal string alignment, ignoring case).
+// the letters of the longer one may differ, but always one (Damerau-Levenshtein, optimal string alignment, ignoring case).
 func Suggest(got string, known []string) string {
-	best, bestDistance := "", len(got)/3+1
+	best, bestDistance := "", 0
 	for _, name := range known {
-		if d := distance(strings.ToLower(got), strings.ToLower(name)); d <= bestDistance && (best == "" || d < bestDistance) {
+		d := distance(strings.ToLower(got), strings.ToLower(name))
+		if d <= max(1, len(got)/3, len(name)/3) && (best == "" || d < bestDistance) {
 			best, bestDistance = name, d
 		}
 	}

@@ -1,0 +1,134 @@
+package cmd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
+	"batchctl/pkg/meta"
+	"batchctl/pkg/runner"
+)
+
+// The exit codes. They are documented, and never given another meaning.
+const (
+	exitCompleted      = 0
+	exitFailed         = 1
+	exitUsage          = 2
+	exitEnvironment    = 3
+	exitRunning        = 6
+	exitComplete       = 7
+	exitNotRestartable = 8
+	exitNothingRead    = 9
+	exitStopped        = 11
+	exitInterrupted    = 130
+	exitTerminated     = 143
+)
+
+// exitCode is the one place where errors become exit codes. started says that an execution was recorded, worked that it
+// committed something.
+func exitCode(err error, started, worked bool) int {
+	var foreign *batch.ForeignError
+	var signalled *signalError
+	switch {
+	case err == nil:
+		return exitCompleted
+	case errors.As(err, &signalled):
+		return signalled.code()
+	case errors.Is(err, batch.ErrStopped):
+		return exitStopped
+	case errors.Is(err, batch.ErrRunning):
+		return exitRunning
+	case errors.Is(err, batch.ErrComplete):
+		return exitComplete
+	case errors.Is(err, batch.ErrNotRestartable), errors.Is(err, meta.ErrNoExecution), errors.As(err, &foreign):
+		return exitNotRestartable
+	case errors.Is(err, runner.ErrNothingRead):
+		return exitNothingRead
+	case fault.ClassOf(err) == fault.Environment && !worked:
+		return exitEnvironment
+	case fault.ClassOf(err) == fault.Definition && !started:
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// codedError is an error whose exit code is known where it happened.
+type codedError struct {
+	err  error
+	code int
+	said bool // it has been printed, as part of a summary
+}
+
+func (e *codedError) Error() string { return e.err.Error() }
+func (e *codedError) Unwrap() error { return e.err }
+
+// report prints an error, unless that has been done, and returns the exit code.
+func (a *app) report(err error) int {
+	if err == nil {
+		return exitCompleted
+	}
+	coded := &codedError{err: err, code: exitCode(err, false, false)}
+	errors.As(err, &coded)
+	if !coded.said {
+		a.say(err)
+	}
+	return coded.code
+}
+
+// say prints an error: to standard error for people, to standard output as a JSON document where JSON is asked for.
+func (a *app) say(err error) {
+	if a.json() {
+		a.document(struct {
+			Errors []errorDocument `json:"errors"`
+		}{errorDocuments(err)})
+		return
+	}
+	fmt.Fprint(a.stderr, fault.Render(err))
+	var refusal *meta.Refusal
+	if errors.As(err, &refusal) && refusal.Diff != "" {
+		fmt.Fprintln(a.stderr, refusal.Diff)
+	}
+}
+
+// errorDocument is an error as JSON.
+type errorDocument struct {
+	Code    string      `json:"code,omitempty"`
+	Class   fault.Class `json:"class"`
+	File    string      `json:"file,omitempty"`
+	Line    int         `json:"line,omitempty"`
+	Column  int         `json:"column,omitempty"`
+	Message string      `json:"message"`
+	Hint    string      `json:"hint,omitempty"`
+}
+
+func errorDocuments(err error) []errorDocument {
+	var list fault.List
+	if errors.As(err, &list) {
+		documents := make([]errorDocument, len(list))
+		for i, e := range list {
+			documents[i] = errorDocumentOf(e)
+		}
+		return documents
+	}
+	return []errorDocument{errorDocumentOf(err)}
+}
+
+func errorDocumentOf(err error) errorDocument {
+	at := fault.PositionOf(err)
+	return errorDocument{
+		Code: fault.CodeOf(err), Class: fault.ClassOf(err), File: at.File, Line: at.Line, Column: at.Column,
+		Message: fault.Printable(err.Error()), Hint: fault.HintOf(err),
+	}
+}
+
+// document prints a value as the one JSON document of standard output.
+func (a *app) document(v any) {
+	encoder := json.NewEncoder(a.stdout)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		fmt.Fprintln(a.stderr, err)
+	}
+}

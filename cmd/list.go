@@ -1,0 +1,145 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/meta"
+)
+
+type listOptions struct {
+	status string
+	limit  int
+}
+
+func newListCommand(a *app) *cobra.Command {
+	var o listOptions
+	c := &cobra.Command{
+		Use:   "list [JOB]",
+		Short: "List job executions, the newest first",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return runList(a, c, o, strings.Join(args, ""))
+		},
+	}
+	c.Flags().StringVar(&o.status, "status", "", "only executions of this `status`, such as FAILED; several with commas")
+	c.Flags().IntVarP(&o.limit, "limit", "n", 20, "how many executions at most; 0 is all")
+	return c
+}
+
+// executionDocument is a row of list as JSON, and the head of show.
+type executionDocument struct {
+	ExecutionID int64             `json:"execution_id"`
+	Job         string            `json:"job"`
+	InstanceID  int64             `json:"instance_id"`
+	Status      batch.Status      `json:"status"`
+	ExitStatus  string            `json:"exit_status"`
+	ExitMessage string            `json:"exit_message,omitempty"`
+	Parameters  map[string]string `json:"parameters"`
+	Created     *time.Time        `json:"created"`
+	Started     *time.Time        `json:"started"`
+	Ended       *time.Time        `json:"ended"`
+	Counters    map[string]int64  `json:"counters"`
+}
+
+func newExecutionDocument(e *batch.JobExecution, counters batch.Counters) executionDocument {
+	return executionDocument{
+		ExecutionID: e.ID, Job: e.Instance.Name, InstanceID: e.Instance.ID, Status: e.Status,
+		ExitStatus: e.Exit.Code, ExitMessage: e.Exit.Description, Parameters: shownParameters(e.Parameters),
+		Created: known(e.Created), Started: known(e.Started), Ended: known(e.Ended), Counters: counters.Named(),
+	}
+}
+
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+func runList(a *app, c *cobra.Command, o listOptions, job string) error {
+	filter := meta.Filter{Job: job, Limit: o.limit}
+	for _, s := range strings.FieldsFunc(o.status, func(r rune) bool { return r == ',' }) {
+		filter.Status = append(filter.Status, batch.Status(strings.ToUpper(s)))
+	}
+	var found []meta.ExecutionSummary
+	err := a.look(c.Context(), func(ctx context.Context, store *meta.Store) (err error) {
+		found, err = store.Executions(ctx, filter)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if a.json() {
+		documents := []executionDocument{}
+		for _, s := range found {
+			documents = append(documents, newExecutionDocument(s.Execution, s.Counters))
+		}
+		a.document(documents)
+		return nil
+	}
+	a.listTable(found)
+	return nil
+}
+
+// look opens the job repository for reading and marks what died without saying so.
+func (a *app) look(ctx context.Context, fn func(context.Context, *meta.Store) error) error {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	engine, err := a.engine()
+	if err != nil {
+		return err
+	}
+	store, err := engine.OpenStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	return fn(ctx, store)
+}
+
+func (a *app) listTable(found []meta.ExecutionSummary) {
+	if len(found) == 0 {
+		a.note("no executions in %s\n", a.metaPath())
+		return
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "EXECUTION\tJOB\tSTATUS\tSTARTED\tELAPSED\tREAD\tWRITTEN\tSKIPPED\tPARAMETERS")
+	for _, s := range found {
+		e := s.Execution
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.ID, e.Instance.Name, e.Status, localTime(e.Started), elapsed(e.Started, e.Ended),
+			grouped(s.Counters.Read), grouped(s.Counters.Write), grouped(s.Counters.Skip()), parameterText(e.Parameters))
+	}
+	w.Flush()
+}
+
+func localTime(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+func elapsed(from, to time.Time) string {
+	if from.IsZero() || to.IsZero() {
+		return "-"
+	}
+	return shortDuration(to.Sub(from))
+}
+
+func parameterText(parameters []batch.Parameter) string {
+	shown := shownParameters(parameters)
+	parts := make([]string, len(parameters))
+	for i, p := range parameters {
+		parts[i] = p.Name + "=" + shown[p.Name]
+	}
+	return strings.Join(parts, " ")
+}

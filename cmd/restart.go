@@ -1,0 +1,51 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"batchctl/pkg/fault"
+	"batchctl/pkg/plan"
+)
+
+func newRestartCommand(a *app) *cobra.Command {
+	var o runOptions
+	c := &cobra.Command{
+		Use:   "restart [EXECUTION or JOB]",
+		Short: "Continue a failed or stopped execution where it was",
+		Long: "restart continues a failed or stopped execution with its parameters and the definition at its recorded path.\n" +
+			"Without an argument it takes the only execution that can be restarted, and lists them where there are several.\n" +
+			"Secret parameters are not recorded: they come from their source again, or by -p.",
+		Example: "  batchctl restart\n  batchctl restart 17\n  batchctl restart settlement",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return runRestart(a, c, o, strings.Join(args, ""))
+		},
+	}
+	c.Flags().StringArrayVarP(&o.parameters, "param", "p", nil, "a secret or not identifying parameter, `name=value`")
+	addDriftFlags(c, &o)
+	return c
+}
+
+func runRestart(a *app, c *cobra.Command, o runOptions, which string) error {
+	parameters, err := splitParameters(c, o.parameters)
+	if err != nil {
+		return err
+	}
+	request := plan.RestartRequest{Which: which, Parameters: parameters, Drift: o.drift()}
+	return a.execute(c.Context(), false, func(ctx context.Context, e *plan.Engine, w plan.Watcher) (*plan.Outcome, error) {
+		return e.Restart(ctx, request, w)
+	})
+}
+
+// renderFailure is the reason why a run did not complete, and the command that continues it.
+func renderFailure(o *plan.Outcome, err error) string {
+	text := fault.Render(err)
+	if o.Execution.Status.Restartable() {
+		text += fmt.Sprintf("  restart: batchctl restart %d        (after a change of the definition: --accept-changes)\n", o.Execution.ID)
+	}
+	return text
+}

@@ -1,0 +1,175 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/plan"
+)
+
+// runDocument is the summary of a run as JSON.
+type runDocument struct {
+	Job         string            `json:"job"`
+	ExecutionID int64             `json:"execution_id"`
+	InstanceID  int64             `json:"instance_id"`
+	Continues   int64             `json:"continues_execution_id,omitempty"`
+	Parameters  map[string]string `json:"parameters"`
+	Status      batch.Status      `json:"status"`
+	ExitStatus  string            `json:"exit_status"`
+	Seconds     float64           `json:"elapsed_seconds"`
+	Steps       []stepDocument    `json:"steps"`
+	Errors      []errorDocument   `json:"errors,omitempty"`
+}
+
+type stepDocument struct {
+	Name        string           `json:"name"`
+	ExecutionID int64            `json:"step_execution_id"`
+	Status      batch.Status     `json:"status"`
+	ExitStatus  string           `json:"exit_status"`
+	Repeated    bool             `json:"completed_before,omitempty"` // by an earlier execution of the instance
+	Seconds     float64          `json:"elapsed_seconds"`
+	Counters    map[string]int64 `json:"counters"` // of the instance: all attempts together
+	Attempt     map[string]int64 `json:"attempt"`  // of this execution
+}
+
+func newRunDocument(o *plan.Outcome, err error) runDocument {
+	e := o.Execution
+	d := runDocument{
+		Job: e.Instance.Name, ExecutionID: e.ID, InstanceID: e.Instance.ID, Continues: o.Continues,
+		Parameters: shownParameters(e.Parameters), Status: e.Status, ExitStatus: e.Exit.Code,
+		Seconds: seconds(o.Elapsed), Steps: []stepDocument{},
+	}
+	for _, s := range e.Steps {
+		d.Steps = append(d.Steps, newStepDocument(s, e.ID))
+	}
+	if err != nil {
+		d.Errors = errorDocuments(err)
+	}
+	return d
+}
+
+func newStepDocument(s *batch.StepExecution, execution int64) stepDocument {
+	return stepDocument{
+		Name: s.Name, ExecutionID: s.ID, Status: s.Status, ExitStatus: s.Exit.Code, Repeated: s.JobID != execution,
+		Seconds: seconds(s.Ended.Sub(s.Started)), Counters: s.Total.Named(), Attempt: s.Counters.Named(),
+	}
+}
+
+func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
+
+const hidden = "***"
+
+func shownParameters(parameters []batch.Parameter) map[string]string {
+	shown := map[string]string{}
+	for _, p := range parameters {
+		shown[p.Name] = p.Value
+		if p.Secret {
+			shown[p.Name] = hidden
+		}
+	}
+	return shown
+}
+
+// headline is the first line of a run: the job, its execution and its parameters.
+func headline(e *batch.JobExecution) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s #%d", e.Instance.Name, e.ID)
+	shown := shownParameters(e.Parameters)
+	for _, p := range e.Parameters {
+		fmt.Fprintf(&b, "  %s=%s", p.Name, shown[p.Name])
+	}
+	return b.String()
+}
+
+// writeSteps writes a line for each step: name, counters, time and rate, in columns.
+func writeSteps(w io.Writer, e *batch.JobExecution) {
+	width := 0
+	for _, s := range e.Steps {
+		width = max(width, utf8.RuneCountInString(s.Name))
+	}
+	for _, s := range e.Steps {
+		fmt.Fprintf(w, "  %-*s %s\n", width, s.Name, stepLine(s, s.JobID != e.ID))
+	}
+}
+
+func stepLine(s *batch.StepExecution, repeated bool) string {
+	total := s.Total
+	var b strings.Builder
+	fmt.Fprintf(&b, "%12s read %12s written", grouped(total.Read), grouped(total.Write))
+	if total.Filter > 0 {
+		fmt.Fprintf(&b, " %9s filtered", grouped(total.Filter))
+	}
+	if total.Skip() > 0 {
+		fmt.Fprintf(&b, " %7s skipped", grouped(total.Skip()))
+	}
+	if repeated {
+		b.WriteString("   completed before")
+		return b.String()
+	}
+	elapsed := s.Ended.Sub(s.Started)
+	fmt.Fprintf(&b, " %9s", shortDuration(elapsed))
+	if s.Counters.Read > 0 && elapsed > 0 {
+		fmt.Fprintf(&b, "  %s", rate(s.Counters.Read, elapsed))
+	}
+	if s.Counters.Read != total.Read {
+		fmt.Fprintf(&b, "   (%s read in this attempt)", grouped(s.Counters.Read))
+	}
+	if s.Status != batch.Completed {
+		fmt.Fprintf(&b, "   %s", s.Status)
+	}
+	return b.String()
+}
+
+// writeSummary writes what a run did and how it ended.
+func writeSummary(w io.Writer, o *plan.Outcome, err error) {
+	writeSteps(w, o.Execution)
+	skipped := int64(0)
+	for _, s := range o.Execution.Steps {
+		skipped += s.Total.Skip()
+	}
+	status := string(o.Execution.Status)
+	if skipped > 0 && err == nil {
+		status += " WITH SKIPS"
+	}
+	fmt.Fprintf(w, "%s in %s\n", status, shortDuration(o.Elapsed))
+}
+
+// grouped writes a number with commas between thousands.
+func grouped(n int64) string {
+	digits := fmt.Sprint(n)
+	start := 0
+	if n < 0 {
+		start = 1
+	}
+	for i := len(digits) - 3; i > start; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+func shortDuration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%d m %02d s", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%d h %02d m", int(d.Hours()), int(d.Minutes())%60)
+}
+
+func rate(records int64, elapsed time.Duration) string {
+	perSecond := float64(records) / elapsed.Seconds()
+	switch {
+	case perSecond >= 1e6:
+		return fmt.Sprintf("%.1f M/s", perSecond/1e6)
+	case perSecond >= 1e3:
+		return fmt.Sprintf("%.0f k/s", perSecond/1e3)
+	}
+	return fmt.Sprintf("%.0f /s", perSecond)
+}

@@ -1,0 +1,43 @@
+package catalog
+
+import (
+	"batchctl/pkg/config"
+	"batchctl/pkg/record"
+)
+
+// builtinBinds are the binds that every SQL text may use, and the names in the scope that hold their values.
+var builtinBinds = map[string]string{
+	"repository_id":     "job.repository_id",
+	"job_name":          "job.name",
+	"job_instance_id":   "job.instance_id",
+	"job_execution_id":  "job.execution_id",
+	"step_execution_id": "step.execution_id",
+}
+
+// Bind returns the value of a bind of an SQL text (:name) that the text's own arguments or fields do not have: a job
+// parameter, a value of the partition, or one of the built-in names, looked up in this order.
+func (e *Env) Bind(name string) (record.Value, config.Availability) {
+	for _, full := range []string{"params." + name, "partition." + name, builtinBinds[name]} {
+		if v, available := e.lookup(full); available != config.NoSuchName {
+			return v, available
+		}
+	}
+	return record.Value{}, config.NoSuchName
+}
+
+func (e *Env) lookup(full string) (record.Value, config.Availability) {
+	if e.Scope == nil || full == "" {
+		return record.Value{}, config.NoSuchName
+	}
+	return e.Scope.Lookup(full)
+}
+
+// BindNames returns the names that Bind knows, for hints.
+func (e *Env) BindNames() []string {
+	var names []string
+	if e.Scope != nil {
+		names = append(names, e.Scope.Names("params")...)
+		names = append(names, e.Scope.Names("partition")...)
+	}
+	return append(names, "repository_id", "job_name", "job_instance_id", "job_execution_id", "step_execution_id")
+}

@@ -1,0 +1,175 @@
+package plan
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/catalog"
+	"batchctl/pkg/config"
+	"batchctl/pkg/expr"
+	"batchctl/pkg/job"
+	"batchctl/pkg/meta"
+	"batchctl/pkg/record"
+	"batchctl/pkg/runner"
+	"batchctl/pkg/sqldb"
+)
+
+// assembly is a launched job on its way to the runner: what the factories of its steps share.
+type assembly struct {
+	engine      *Engine
+	prepared    *prepared
+	store       *meta.Store
+	execution   *batch.JobExecution
+	connections *connections
+	drift       Drift
+	observer    batch.Observer
+}
+
+func (p *prepared) connections(ctx context.Context) *connections {
+	names := p.job.Connections.Names()
+	return newConnections(ctx, names, func(name string) (sqldb.Config, error) {
+		c, ok := p.job.Connections.Get(name)
+		if !ok {
+			return sqldb.Config{}, unknownConnection(name, names)
+		}
+		return connectionConfig(name, c), nil
+	})
+}
+
+func (a *assembly) job() *runner.Job {
+	j := &runner.Job{}
+	for i := range a.prepared.job.Steps {
+		j.Steps = append(j.Steps, a.step(&a.prepared.job.Steps[i]))
+	}
+	return j
+}
+
+func (a *assembly) step(s *job.Step) runner.Step {
+	return runner.Step{
+		Name: s.Name, Chunk: s.ChunkSize(), AllowRerun: s.AllowRerun, StartLimit: s.StartLimit, FailOnEmpty: s.FailOnEmpty,
+		Claim: func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
+			ledger, err := a.ledger(s)
+			return ledger, a.key(s, visit), err
+		},
+		Build: func(ctx context.Context, step *batch.StepExecution, at batch.Checkpoint) (*runner.Components, error) {
+			return a.build(s, step, at)
+		},
+		Export: func(step *batch.StepExecution) (batch.Context, error) { return a.export(s, step) },
+	}
+}
+
+func (a *assembly) key(s *job.Step, visit int) batch.StepKey {
+	return batch.StepKey{
+		Repository: a.store.ID(), Job: a.execution.Instance.Name, Instance: a.execution.Instance.Key, Step: s.Name, Visit: visit,
+	}
+}
+
+// env is what the components of a step may use.
+func (a *assembly) env(s *job.Step, scope config.Scope) *catalog.Env {
+	return &catalog.Env{
+		Job: a.execution.Instance.Name, Step: s.Name, Instance: shortKey(a.execution.Instance),
+		Adopt: true, // this process holds the instance's lock, so every earlier owner is dead
+		Base:  a.prepared.place.Base, Location: a.prepared.location, Now: a.engine.Now, Scope: scope,
+		Disk:    a.engine.instruments.disk,
+		Connect: a.connections.connect,
+		Notice:  func(message string) { a.observer.Observe(batch.Notice{Message: message}) },
+	}
+}
+
+// shortKey is a text that is an instance's alone, fit for file names.
+func shortKey(i batch.JobInstance) string {
+	sum := sha256.Sum256([]byte(i.Name + "\x00" + i.Key))
+	return hex.EncodeToString(sum[:6])
+}
+
+// stepScope is the names that a step's components know.
+func (a *assembly) stepScope(s *job.Step, step *batch.StepExecution) (config.Scope, config.Scope) {
+	names := job.StepNames(s.Name, a.prepared.names).SetInt("step.execution_id", step.ID)
+	return names, liveCounters{Scope: names, step: step}
+}
+
+// ledger opens the ledger of a step: beside the rows where it writes into a database, else in the job repository.
+func (a *assembly) ledger(s *job.Step) (batch.Ledger, error) {
+	names, live := a.stepScope(s, &batch.StepExecution{})
+	writer, err := newBuilder(names, a.env(s, live)).writer(s.Writer)
+	if err != nil {
+		return nil, err
+	}
+	defer writer.Close()
+	target := targetOf(writer)
+	if target == "" {
+		return wrapped(a.engine.instruments.ledger, meta.NewStoreLedger(a.store)), nil
+	}
+	db, err := a.connections.connect(target)
+	if err != nil {
+		return nil, err
+	}
+	if s.Checkpoint == "metadata" {
+		return wrapped(a.engine.instruments.ledger, meta.NewAfterLedger(a.store, db)), nil
+	}
+	return wrapped(a.engine.instruments.ledger, batch.Ledger(a.targetLedger(db, s))), nil
+}
+
+// targetOf returns the connection that a writer writes into, "" where it writes files.
+func targetOf(w batch.Writer) string {
+	if target, ok := w.(batch.Target); ok {
+		return target.Connection()
+	}
+	return ""
+}
+
+func (a *assembly) build(s *job.Step, step *batch.StepExecution, at batch.Checkpoint) (*runner.Components, error) {
+	names, live := a.stepScope(s, step)
+	env := a.env(s, live)
+	env.Epoch = at.Epoch
+	env.Notice = func(message string) { a.observer.Observe(batch.Notice{Step: step, Message: message}) }
+	b := newBuilder(names, env)
+	reader, err := b.reader(s.Reader)
+	if err != nil {
+		return nil, err
+	}
+	chain, err := b.processors(s.Processors)
+	if err != nil {
+		return nil, err
+	}
+	writer, err := b.writer(s.Writer)
+	if err != nil {
+		return nil, err
+	}
+	return &runner.Components{
+		Reader:     wrapped(a.engine.instruments.reader, reader),
+		Processors: chain,
+		Writer:     wrapped(a.engine.instruments.writer, writer),
+	}, nil
+}
+
+// export evaluates what a completed step puts into the job's context.
+func (a *assembly) export(s *job.Step, step *batch.StepExecution) (batch.Context, error) {
+	_, live := a.stepScope(s, step)
+	values := batch.Context{}
+	for _, e := range s.Export {
+		v, err := a.evaluate(e.Value, live)
+		if err != nil {
+			return nil, e.Value.Node.Errorf("export %s: %s", e.Name, err)
+		}
+		values[e.Name], err = v.AppendJSON(nil)
+		if err != nil {
+			return nil, e.Value.Node.Errorf("export %s: %s", e.Name, err)
+		}
+	}
+	return values, nil
+}
+
+func (a *assembly) evaluate(e config.Expression, scope config.Scope) (record.Value, error) {
+	expression, err := expr.Compile(e.Source, expr.Options{Scope: scope, Location: a.prepared.location})
+	if err != nil {
+		return record.Value{}, err
+	}
+	program, err := expression.Bind(nil)
+	if err != nil {
+		return record.Value{}, err
+	}
+	return program.Eval(record.Record{}, new(record.Arena))
+}

@@ -1,0 +1,174 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/config"
+	"batchctl/pkg/fault"
+	"batchctl/pkg/job"
+	"batchctl/pkg/meta"
+	"batchctl/pkg/sqldb"
+)
+
+// Description is what would run. Secrets are hidden in it.
+type Description struct {
+	Job         string                  `json:"job"`
+	Instance    string                  `json:"instance"`
+	NextRun     string                  `json:"next_run"`
+	TimeZone    string                  `json:"time_zone"`
+	Base        string                  `json:"base_folder"`
+	Parameters  []ParameterDescription  `json:"parameters"`
+	Connections []ConnectionDescription `json:"connections"`
+	Steps       []StepDescription       `json:"steps"`
+}
+
+// ParameterDescription is a parameter's resolved value.
+type ParameterDescription struct {
+	Name        string `json:"name"`
+	Type        string `json:"type"`
+	Value       string `json:"value"`
+	Identifying bool   `json:"identifying"`
+}
+
+// ConnectionDescription says where a connection leads.
+type ConnectionDescription struct {
+	Name     string `json:"name"`
+	Driver   string `json:"driver"`
+	Location string `json:"location"`
+}
+
+// StepDescription is a step with its guarantee and its definition, ${...} filled in as far as it is known.
+type StepDescription struct {
+	Name      string `json:"name"`
+	Chunk     int    `json:"chunk"`
+	Guarantee string `json:"guarantee"`
+	Resolved  string `json:"definition"`
+}
+
+// Describe says what a run with these parameters would do. It opens the job repository, where there is one, and nothing
+// else.
+func (e *Engine) Describe(ctx context.Context, path string, given map[string]string) (*Description, error) {
+	j, err := e.load(path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := e.prepare(j, given, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := p.check(e.Secrets); err != nil {
+		return nil, err
+	}
+	d := &Description{Job: p.job.Name, TimeZone: p.location.String(), Base: p.place.Base,
+		Parameters: []ParameterDescription{}, Connections: []ConnectionDescription{}}
+	d.Instance = instanceText(p)
+	for _, parameter := range p.parameters.List {
+		value := parameter.Value
+		if parameter.Secret {
+			value = "***"
+		}
+		d.Parameters = append(d.Parameters, ParameterDescription{parameter.Name, parameter.Type, value, parameter.Identifying})
+	}
+	for _, c := range p.job.Connections {
+		d.Connections = append(d.Connections, ConnectionDescription{c.Name, c.Value.Driver, sqldb.Redact(c.Value.DSN)})
+	}
+	for i := range p.job.Steps {
+		d.Steps = append(d.Steps, p.describeStep(&p.job.Steps[i]))
+	}
+	d.NextRun, err = e.nextRun(ctx, p)
+	return d, err
+}
+
+func instanceText(p *prepared) string {
+	if p.job.Instance == job.InstanceEachRun {
+		return "a new one with every run"
+	}
+	return "identified by its parameters, key " + p.parameters.Key()
+}
+
+func (p *prepared) describeStep(s *job.Step) StepDescription {
+	names := job.StepNames(s.Name, p.names)
+	return StepDescription{
+		Name: s.Name, Chunk: s.ChunkSize(), Guarantee: p.guarantee(s, names),
+		Resolved: (&config.Decoder{Scope: names, Base: p.place.Base}).Resolved(s.Node),
+	}
+}
+
+// guarantee says what a crash can do to a step's output.
+func (p *prepared) guarantee(s *job.Step, names config.Scope) string {
+	env := p.checkEnv(s, names)
+	writer, err := newBuilder(names, env).writer(s.Writer)
+	if err != nil {
+		return "known when the step starts"
+	}
+	defer writer.Close()
+	_, publishes := writer.(batch.Publisher)
+	return guaranteeOf(targetOf(writer), s.Checkpoint == "metadata", publishes)
+}
+
+func guaranteeOf(target string, inMetadata, publishes bool) string {
+	files := "files are cut back to the checkpoint, and appear when the step is complete"
+	switch {
+	case target != "" && inMetadata:
+		return "at least once: the checkpoint is saved in the job repository after " + target + " has committed; a crash between the two repeats a chunk"
+	case target != "" && publishes:
+		return "exactly once: rows and checkpoint commit in one transaction of " + target + "; " + files
+	case target != "":
+		return "exactly once: rows and checkpoint commit in one transaction of " + target
+	case publishes:
+		return "exactly once: " + files
+	}
+	return "nothing is kept of the output"
+}
+
+// nextRun says what batchctl run would do with these parameters now.
+func (e *Engine) nextRun(ctx context.Context, p *prepared) (string, error) {
+	store, err := meta.Open(ctx, meta.Options{Path: e.metaPath(), ReadOnly: true, Now: e.Now})
+	if errors.Is(err, fs.ErrNotExist) || fault.CodeOf(err) == "no_repository" {
+		return "starts a new instance", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer store.Close()
+	if p.job.Instance == job.InstanceEachRun {
+		return nextOfEachRun(ctx, store, p)
+	}
+	instance, err := store.Instance(ctx, p.job.Name, p.parameters.Key())
+	if err != nil || instance == nil {
+		return "starts a new instance", err
+	}
+	last, err := store.LastExecution(ctx, instance.ID)
+	if err != nil || last == nil {
+		return "starts a new instance", err
+	}
+	return nextAfter(last, p), nil
+}
+
+func nextAfter(last *batch.JobExecution, p *prepared) string {
+	switch {
+	case last.Status == batch.Completed:
+		return fmt.Sprintf("refused: execution %d completed this instance", last.ID)
+	case last.Status == batch.Abandoned:
+		return fmt.Sprintf("refused: execution %d was abandoned", last.ID)
+	case last.Status.Running():
+		return fmt.Sprintf("refused while execution %d is running; continues it where its process has died", last.ID)
+	case !p.job.Restartable:
+		return fmt.Sprintf("refused: execution %d is %s, and the job is not restartable", last.ID, last.Status)
+	case last.Definition.Hash != p.definition().Hash:
+		return fmt.Sprintf("continues execution %d, which is %s; the definition was changed since: needs --accept-changes or --as-recorded", last.ID, last.Status)
+	}
+	return fmt.Sprintf("continues execution %d, which is %s", last.ID, last.Status)
+}
+
+func nextOfEachRun(ctx context.Context, store *meta.Store, p *prepared) (string, error) {
+	found, err := store.Executions(ctx, meta.Filter{Job: p.job.Name, Limit: 1})
+	if err != nil || len(found) == 0 || found[0].Execution.Status == batch.Completed {
+		return "starts a new instance", err
+	}
+	return nextAfter(found[0].Execution, p), nil
+}

@@ -1,0 +1,110 @@
+// Package plan assembles: a definition, the catalogs of components and the connections become something the runner can
+// run. Run, Restart, Validate and Describe are functions with a result, so that other front ends can stand beside the
+// command line. It is the one place that knows every package.
+package plan
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/config"
+	"batchctl/pkg/files"
+	"batchctl/pkg/meta"
+)
+
+// Engine is what plan uses of the outside world. All fields are set by the front end.
+type Engine struct {
+	Meta     string                            // path of the job repository
+	Folder   string                            // the current folder, absolute
+	Now      func() time.Time                  // the clock
+	Local    *time.Location                    // the host's zone
+	Env      func(name string) (string, bool)  // the environment
+	ReadFile func(path string) ([]byte, error) // for definitions and secrets in files
+	Secrets  *config.Secrets                   // grows with every secret that becomes known
+
+	instruments instruments
+}
+
+// instruments wrap what a job is made of: tests put a fuse around it. The zero value wraps nothing.
+type instruments struct {
+	reader     func(batch.Reader) batch.Reader
+	writer     func(batch.Writer) batch.Writer
+	ledger     func(batch.Ledger) batch.Ledger
+	repository func(batch.Repository) batch.Repository
+	disk       files.Disk // zero: the operating system's
+	everyChunk bool       // file targets save their checkpoint after every chunk
+}
+
+func wrapped[T any](wrap func(T) T, inner T) T {
+	if wrap == nil {
+		return inner
+	}
+	return wrap(inner)
+}
+
+// Watcher is who follows a run.
+type Watcher struct {
+	Observer batch.Observer
+	Stop     <-chan struct{} // closed to stop at the next chunk boundary
+}
+
+// Drift says what to do where things are not as an earlier execution left them.
+type Drift struct {
+	AcceptChanges bool // continue with the definition as it is now
+	AsRecorded    bool // continue with the definition as it was recorded
+	Adopt         bool // take over what another job repository loaded
+	Fresh         bool // forget the checkpoints in the targets
+}
+
+func (d Drift) definition() meta.Drift {
+	switch {
+	case d.AcceptChanges:
+		return meta.AcceptChanges
+	case d.AsRecorded:
+		return meta.AsRecorded
+	}
+	return meta.RefuseChanges
+}
+
+// Outcome is what a run that was started did.
+type Outcome struct {
+	Execution *batch.JobExecution
+	Continues int64 // the execution it continued, 0 where it began
+	Elapsed   time.Duration
+}
+
+// Worked reports whether the execution committed anything: a failure before that left nothing behind. A nil Outcome did
+// not.
+func (o *Outcome) Worked() bool {
+	if o == nil {
+		return false
+	}
+	for _, s := range o.Execution.Steps {
+		if s.JobID == o.Execution.ID && (s.Counters.Commit > 0 || s.Status == batch.Completed) {
+			return true
+		}
+	}
+	return false
+}
+
+// OpenStore opens the job repository and marks executions FAILED whose process has died.
+func (e *Engine) OpenStore(ctx context.Context) (*meta.Store, error) {
+	store, err := meta.Open(ctx, meta.Options{Path: e.metaPath(), Now: e.Now})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := store.Sweep(ctx); err != nil {
+		store.Close()
+		return nil, err
+	}
+	return store, nil
+}
+
+func (e *Engine) metaPath() string {
+	if filepath.IsAbs(e.Meta) {
+		return e.Meta
+	}
+	return filepath.Join(e.Folder, e.Meta)
+}

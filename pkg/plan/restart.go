@@ -1,0 +1,159 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
+	"batchctl/pkg/job"
+	"batchctl/pkg/meta"
+)
+
+// RestartRequest names an execution that is to be continued.
+type RestartRequest struct {
+	Which      string            // id of an execution, name of a job, or "" for the only candidate
+	Parameters map[string]string // secret ones, and changes of those that do not identify the instance
+	Drift      Drift
+}
+
+// Restart continues a failed or stopped execution as a new execution of its instance, with its parameters.
+func (e *Engine) Restart(ctx context.Context, r RestartRequest, w Watcher) (*Outcome, error) {
+	previous, err := e.find(ctx, r.Which)
+	if err != nil {
+		return nil, err
+	}
+	p, err := e.again(previous, r)
+	if err != nil {
+		return nil, err
+	}
+	return e.launch(ctx, p, meta.Request{Restart: previous.ID, Drift: r.Drift.definition()}, r.Drift, w)
+}
+
+// find returns the execution that is to be continued.
+func (e *Engine) find(ctx context.Context, which string) (*batch.JobExecution, error) {
+	store, err := e.OpenStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	id, err := strconv.ParseInt(which, 10, 64)
+	if err != nil {
+		if id, err = onlyCandidate(ctx, store, which); err != nil {
+			return nil, err
+		}
+	}
+	details, err := store.Execution(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return details.Execution, nil
+}
+
+// onlyCandidate returns the id of the one execution that can be restarted, of a job or of all.
+func onlyCandidate(ctx context.Context, store *meta.Store, job string) (int64, error) {
+	candidates, err := store.Candidates(ctx, job)
+	if err != nil {
+		return 0, err
+	}
+	switch len(candidates) {
+	case 1:
+		return candidates[0].Execution.ID, nil
+	case 0:
+		return 0, noCandidate(ctx, store, job)
+	}
+	var lines []string
+	for _, c := range candidates {
+		lines = append(lines, fmt.Sprintf("%d (%s, %s)", c.Execution.ID, c.Execution.Instance.Name, c.Execution.Status))
+	}
+	return 0, fault.New(fault.Definition, "%d executions can be restarted: %s", len(candidates), strings.Join(lines, ", ")).
+		WithCode("ambiguous").WithHint("name one: batchctl restart %d", candidates[0].Execution.ID)
+}
+
+// noCandidate says why there is nothing to restart: a job that runs, is complete, or was never run.
+func noCandidate(ctx context.Context, store *meta.Store, name string) error {
+	if name == "" {
+		return fault.New(fault.Definition, "there is nothing to restart: no execution failed or was stopped").WithCode("nothing_to_restart")
+	}
+	found, err := store.Executions(ctx, meta.Filter{Job: name, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return unknownJob(ctx, store, name)
+	}
+	last := found[0].Execution
+	e := fault.New(fault.Definition, "nothing of job %s can be restarted: its last execution, %d, is %s", name, last.ID, last.Status).
+		WithCode("nothing_to_restart")
+	if last.Status.Running() {
+		e.Err = batch.ErrRunning
+	}
+	return e
+}
+
+func unknownJob(ctx context.Context, store *meta.Store, name string) error {
+	jobs, err := store.Jobs(ctx)
+	if err != nil {
+		return err
+	}
+	known := make([]string, len(jobs))
+	for i, j := range jobs {
+		known[i] = j.Name
+	}
+	return fault.New(fault.Definition, "no execution of a job %q in %s", name, store.Location()).
+		WithCode("unknown_job").WithHint("%s", fault.DidYouMean(name, known))
+}
+
+// again prepares the definition of an execution with the parameters it had. Secrets come from their source again.
+func (e *Engine) again(previous *batch.JobExecution, r RestartRequest) (*prepared, error) {
+	recorded := previous.Definition
+	if r.Drift.AsRecorded {
+		j, err := job.Load(recorded.Path, []byte(recorded.Text))
+		if err != nil {
+			return nil, err
+		}
+		return e.prepareAgain(j, previous, r, recorded.Base)
+	}
+	j, err := e.load(e.shown(recorded.Path))
+	if err != nil {
+		var missing *fault.Error
+		if errors.As(err, &missing) && missing.Code == "unreadable" {
+			missing.Hint = "put the definition back, or continue with the recorded text: --as-recorded"
+		}
+		return nil, err
+	}
+	return e.prepareAgain(j, previous, r, "")
+}
+
+// shown is a path relative to the current folder where it lies below it, for messages.
+func (e *Engine) shown(path string) string {
+	if relative, err := filepath.Rel(e.Folder, path); err == nil && filepath.IsLocal(relative) {
+		return relative
+	}
+	return path
+}
+
+func (e *Engine) prepareAgain(j *job.Job, previous *batch.JobExecution, r RestartRequest, base string) (*prepared, error) {
+	given := map[string]string{}
+	identifying := map[string]string{}
+	for _, p := range previous.Parameters {
+		if _, declared := j.Params.Get(p.Name); declared && !p.Secret {
+			given[p.Name] = p.Value
+		}
+		if p.Identifying {
+			identifying[p.Name] = p.Value
+		}
+	}
+	for name, value := range r.Parameters {
+		if old, ok := identifying[name]; ok && old != value {
+			return nil, fault.New(fault.Definition, "parameter %s identifies the instance and cannot change in a restart: it is %s", name, old).
+				WithCode("identifying_parameter").WithHint("start another instance with batchctl run")
+		}
+		given[name] = value
+	}
+	return e.prepare(j, given, base)
+}

@@ -1,0 +1,133 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
+	"batchctl/pkg/job"
+	"batchctl/pkg/meta"
+	"batchctl/pkg/runner"
+)
+
+// RunRequest is a job that is to be run.
+type RunRequest struct {
+	Path       string            // of the definition, as the user typed it
+	Parameters map[string]string // as given
+	New        bool              // a new instance of an each_run job in any case
+	Drift      Drift
+}
+
+// checkpointEvery is how often a step without a target database saves its checkpoint.
+const checkpointEvery = 250 * time.Millisecond
+
+// Run starts the instance that the parameters name, or continues it. The Outcome is nil where no execution was started;
+// the error says why, or why the execution did not complete.
+func (e *Engine) Run(ctx context.Context, r RunRequest, w Watcher) (*Outcome, error) {
+	j, err := e.load(r.Path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := e.prepare(j, r.Parameters, "")
+	if err != nil {
+		return nil, err
+	}
+	return e.launch(ctx, p, meta.Request{New: r.New, Drift: r.Drift.definition()}, r.Drift, w)
+}
+
+// launch checks a prepared job, records its execution and runs it.
+func (e *Engine) launch(ctx context.Context, p *prepared, request meta.Request, drift Drift, w Watcher) (*Outcome, error) {
+	if err := p.check(e.Secrets); err != nil {
+		return nil, err
+	}
+	store, err := e.OpenStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	request.Job, request.Key = p.job.Name, p.parameters.Key()
+	request.EachRun = p.job.Instance == job.InstanceEachRun
+	request.Parameters, request.Definition = p.parameters.List, p.definition()
+	request.NotRestartable = !p.job.Restartable
+	launched, err := store.Launch(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	defer launched.Close()
+	if p, err = e.recorded(p, launched, drift); err != nil {
+		return nil, errors.Join(err, abort(ctx, store, launched.Execution, err))
+	}
+	return e.execute(ctx, p, store, launched, drift, w)
+}
+
+// recorded prepares the recorded definition in place of the current one, where the user asked for that.
+func (e *Engine) recorded(p *prepared, l *meta.Launch, drift Drift) (*prepared, error) {
+	definition := l.Execution.Definition
+	if !drift.AsRecorded || definition.Hash == p.definition().Hash {
+		return p, nil
+	}
+	j, err := job.Load(definition.Path, []byte(definition.Text))
+	if err != nil {
+		return nil, err
+	}
+	given := map[string]string{}
+	for _, parameter := range p.parameters.List {
+		given[parameter.Name] = parameter.Value
+	}
+	recorded, err := e.prepare(j, given, definition.Base)
+	if err != nil {
+		return nil, err
+	}
+	return recorded, recorded.check(e.Secrets)
+}
+
+// abort records that an execution failed before it began.
+func abort(ctx context.Context, store *meta.Store, execution *batch.JobExecution, reason error) error {
+	execution.Status, execution.Exit = batch.Failed, batch.ExitStatus{Code: string(batch.Failed), Description: reason.Error()}
+	return store.SaveJob(context.WithoutCancel(ctx), execution)
+}
+
+func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l *meta.Launch, drift Drift, w Watcher) (outcome *Outcome, err error) {
+	outcome = &Outcome{Execution: l.Execution}
+	if l.Previous != nil {
+		outcome.Continues = l.Previous.ID
+	}
+	connections := p.connections(ctx)
+	defer func() { err = errors.Join(err, connections.close()) }()
+	p.names.SetInt("job.instance_id", l.Execution.Instance.ID).SetInt("job.execution_id", l.Execution.ID).
+		SetText("job.repository_id", store.ID())
+	leaveContext(p.names, l.Execution.Context)
+	a := &assembly{engine: e, prepared: p, store: store, execution: l.Execution, connections: connections, drift: drift}
+	a.observer = &remembering{to: w.Observer, names: p.names}
+	r := &runner.Runner{
+		Repository:      wrapped(e.instruments.repository, batch.Repository(&redacting{store, e.Secrets})),
+		Observer:        a.observer,
+		Now:             e.Now,
+		Stop:            w.Stop,
+		CheckpointEvery: e.checkpointEvery(),
+	}
+	begin := e.Now()
+	err = r.Run(ctx, a.job(), l.Execution)
+	outcome.Elapsed = e.Now().Sub(begin)
+	return outcome, hinted(err)
+}
+
+func (e *Engine) checkpointEvery() time.Duration {
+	if e.instruments.everyChunk {
+		return 0
+	}
+	return checkpointEvery
+}
+
+// hinted adds what a person can do to the answers that come from deep below.
+func hinted(err error) error {
+	var foreign *batch.ForeignError
+	if errors.As(err, &foreign) {
+		return fault.Wrap(fault.Environment, err, "").WithCode("foreign_target").
+			WithHint("--adopt goes on behind what is there, --fresh begins again and leaves the rows that are there; " +
+				"or use the metadata file that belongs to the target")
+	}
+	return err
+}
