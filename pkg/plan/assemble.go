@@ -102,14 +102,17 @@ func (a *assembly) ledger(s *job.Step) (batch.Ledger, error) {
 	if target == "" {
 		return wrapped(a.engine.instruments.ledger, meta.NewStoreLedger(a.store)), nil
 	}
-	db, err := a.connections.connect(target)
+	db, err := a.connections.connectAs(target, s.Durability)
 	if err != nil {
 		return nil, err
 	}
 	if s.Checkpoint == "metadata" {
 		return wrapped(a.engine.instruments.ledger, meta.NewAfterLedger(a.store, db)), nil
 	}
-	return wrapped(a.engine.instruments.ledger, batch.Ledger(a.targetLedger(db, s))), nil
+	return wrapped(a.engine.instruments.ledger, meta.NewTargetLedger(db, meta.TargetOptions{
+		Adopt: a.drift.Adopt, Fresh: a.drift.Fresh, Now: a.engine.Now,
+		TestOrder: a.engine.instruments.order, TestBetween: a.engine.instruments.between,
+	})), nil
 }
 
 // targetOf returns the connection that a writer writes into, "" where it writes files.
@@ -154,10 +157,7 @@ func (a *assembly) export(s *job.Step, step *batch.StepExecution) (batch.Context
 		if err != nil {
 			return nil, e.Value.Node.Errorf("export %s: %s", e.Name, err)
 		}
-		values[e.Name], err = v.AppendJSON(nil)
-		if err != nil {
-			return nil, e.Value.Node.Errorf("export %s: %s", e.Name, err)
-		}
+		values[e.Name] = v.AppendJSON(nil)
 	}
 	return values, nil
 }

@@ -26,21 +26,28 @@ func newConnections(ctx context.Context, names []string, config func(string) (sq
 }
 
 // connect returns the named connection's database.
-func (c *connections) connect(name string) (*sqldb.DB, error) {
+func (c *connections) connect(name string) (*sqldb.DB, error) { return c.connectAs(name, "") }
+
+// connectAs is connect with a durability that counts for one step, "" for the connection's own.
+func (c *connections) connectAs(name, durability string) (*sqldb.DB, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if db := c.open[name]; db != nil {
+	key := name + " " + durability
+	if db := c.open[key]; db != nil {
 		return db, nil
 	}
 	config, err := c.config(name)
 	if err != nil {
 		return nil, err
 	}
+	if durability != "" {
+		config.Durability = durability
+	}
 	db, err := sqldb.Open(c.ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	c.open[name] = db
+	c.open[key] = db
 	return db, nil
 }
 

@@ -34,7 +34,9 @@ type instruments struct {
 	ledger     func(batch.Ledger) batch.Ledger
 	repository func(batch.Repository) batch.Repository
 	disk       files.Disk // zero: the operating system's
-	everyChunk bool       // file targets save their checkpoint after every chunk
+	order      meta.TestOrder
+	between    func() error
+	everyChunk bool // file targets save their checkpoint after every chunk
 }
 
 func wrapped[T any](wrap func(T) T, inner T) T {

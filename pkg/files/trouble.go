@@ -1,0 +1,50 @@
+package files
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"batchctl/pkg/fault"
+)
+
+// trouble returns what the operating system said about a file as an error of class environment, with a hint where
+// there is something to be done.
+func trouble(doing, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := fault.Wrap(fault.Environment, reason(err), "%s %s", doing, path)
+	folder := filepath.Dir(path)
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return e.WithHint("make room on the file system of %s, then restart", folder)
+	case errors.Is(err, syscall.EDQUOT):
+		return e.WithHint("the disk quota is used up: make room or have it raised, then restart")
+	case errors.Is(err, syscall.EROFS):
+		return e.WithHint("the file system of %s is mounted read-only", folder)
+	case errors.Is(err, fs.ErrPermission):
+		return e.WithHint("the user that runs the job needs the right to write in %s", folder)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return e.WithHint("too many files are open: raise the limit (ulimit -n)")
+	}
+	return e
+}
+
+// reason takes an operating system's error out of the wrappers that repeat operation and path.
+func reason(err error) error {
+	var path *fs.PathError
+	var link *os.LinkError
+	var call *os.SyscallError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	case errors.As(err, &link):
+		return link.Err
+	case errors.As(err, &call):
+		return call.Err
+	}
+	return err
+}
