@@ -22,7 +22,6 @@ type secretPath struct {
 	job  string   // the definition; CANARY, ESCAPED and DSN are filled in
 	args []string // of batchctl run; nil: none but the path
 	also [][]string
-	env  []string // beside SECRET_VALUE
 }
 
 const secretReader = "reader: {type: inline, records: [{id: 1, name: a}]}\n"
@@ -51,11 +50,11 @@ func secretPaths() []secretPath {
 		{name: "missing root certificate", job: connection("postgres", "postgres://u:ESCAPED@127.0.0.1:1/db?sslmode=verify-full&sslrootcert=/nowhere")},
 		{name: "unknown host", job: connection("postgres", "postgres://u:ESCAPED@nobody.invalid/db")},
 		{name: "unknown driver", job: connection("mysql", "u:c4nary@tcp(127.0.0.1)/db")},
-		{name: "unknown option", job: connection("postgres", "postgres://u:ESCAPED@127.0.0.1:1/db?sslmode=disable&nonsense=c4nary")},
+		{name: "unknown option", job: connection("postgres", "postgres://u:ESCAPED@127.0.0.1:1/db?sslmode=disable&sslpassword=c4nary")},
 		{name: "dsn from environment", job: connection("postgres", "${env.SECRET_VALUE}")},
 		{name: "part of dsn from environment", job: connection("postgres", "postgres://u:${env.SECRET_VALUE}@127.0.0.1:1/db")},
 		{name: "dsn from file", job: connection("postgres", "${file:secret.txt}")},
-		{name: "sqlite in a folder that cannot be made", job: connection("sqlite", "/proc/${env.SECRET_VALUE}/x.db")},
+		{name: "sqlite in a folder that cannot be made", job: connection("sqlite", "/proc/${env.SECRET_WORD}/x.db")},
 		{name: "unknown key beside dsn", job: strings.Replace(connection("postgres", "postgres://u:c4nary@127.0.0.1:1/db"), "connect_timeout", "conect_timeout", 1)},
 		{name: "plan of a dsn", job: connection("postgres", "postgres://u:ESCAPED@127.0.0.1:1/db?sslmode=disable"), also: [][]string{{"plan", "job.yaml"}, {"plan", "job.yaml", "-o", "json"}, {"validate", "job.yaml"}}},
 		{name: "complete", job: parameter(readers + table), args: token, also: [][]string{{"show", "1"}, {"show", "1", "-o", "json"}, {"list"}, {"list", "-o", "json"}}},
@@ -113,7 +112,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 func secretly(t *testing.T, folder string, args []string) []byte {
 	t.Helper()
 	c := command(t, folder, args...)
-	c.Env = append(c.Env, "SECRET_VALUE="+canary)
+	c.Env = append(c.Env, "SECRET_VALUE="+canary, "SECRET_WORD=c4nary")
 	c.WaitDelay = 30 * time.Second
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out

@@ -77,9 +77,10 @@ func forms(value string) []string {
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(value)
 	unescaped := strings.TrimSpace(loose.String())
+	twice := strconv.Quote(quoted) // a message that quotes the value, quoted in a log line
 	return []string{value, url.QueryEscape(value), url.PathEscape(value), url.UserPassword("", value).String()[1:],
 		quoted[1 : len(quoted)-1], ascii[1 : len(ascii)-1], string(plain[1 : len(plain)-1]), unescaped[1 : len(unescaped)-1],
-		strings.ReplaceAll(value, "'", "''"), strings.ReplaceAll(value, "'", `\'`)}
+		twice[3 : len(twice)-3], strings.ReplaceAll(value, "'", "''"), strings.ReplaceAll(value, "'", `\'`)}
 }
 
 var passwordSetting = regexp.MustCompile(`(?i)(?:password|passwd|pwd|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&;]+)`)
@@ -89,6 +90,9 @@ func (s *Secrets) AddAddress(address string) {
 	s.Add(address)
 	s.AddPasswords(address)
 }
+
+// userPassword finds user:password@ where no scheme stands before it, as MySQL's drivers have it.
+var userPassword = regexp.MustCompile(`^[^:/@\s]+:([^@]+)@`)
 
 // AddPasswords makes the passwords inside a connection string or a URL secrets, and leaves the rest as it is.
 func (s *Secrets) AddPasswords(address string) {
@@ -106,11 +110,15 @@ func (s *Secrets) AddPasswords(address string) {
 			}
 		}
 	}
+	if m := userPassword.FindStringSubmatch(address); m != nil && !strings.Contains(address, "://") {
+		s.Add(m[1])
+	}
 	for _, m := range passwordSetting.FindAllStringSubmatch(address, -1) {
 		value := m[1]
-		if strings.HasPrefix(value, "'") {
+		if len(value) > 1 && value[0] == '\'' && value[len(value)-1] == '\'' {
 			value = strings.NewReplacer(`\'`, `'`, `\\`, `\`).Replace(value[1 : len(value)-1])
 		}
+		value = strings.TrimPrefix(value, "'") // a quote that nobody closed
 		s.Add(value)
 		if plain, err := url.QueryUnescape(value); err == nil {
 			s.Add(plain)

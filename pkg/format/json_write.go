@@ -54,6 +54,9 @@ func (w *JSONWriter) AppendRecord(dst []byte, r record.Record, positions []int) 
 		if (kind == record.Text || kind == record.JSON) && !utf8.ValidString(v.Text()) {
 			return dst, notUTF8(w.names[i], v.Text())
 		}
+		if !v.Finite() {
+			return dst, notFinite(w.names[i], *v)
+		}
 		if kind == record.Decimal && w.DecimalsAsText {
 			dst = append(v.AppendCanonical(append(dst, '"')), '"')
 			continue
@@ -61,6 +64,12 @@ func (w *JSONWriter) AppendRecord(dst []byte, r record.Record, positions []int) 
 		dst = v.AppendJSON(dst)
 	}
 	return append(dst, '}'), nil
+}
+
+// notFinite is the error for a float that JSON has no number for.
+func notFinite(column string, v record.Value) error {
+	return fault.New(fault.Validation, "column %s: %s is not a number in JSON", column, v.AppendCanonical(nil)).
+		WithHint("filter such records, or convert the column to text")
 }
 
 func notUTF8(column, text string) error {

@@ -166,8 +166,13 @@ func (j *Job) StoredText() string {
 		dsn, _ := c.Value.Get("dsn")
 		var secrets config.Secrets
 		secrets.AddPasswords(dsn.Text())
-		if hidden := secrets.Redact(dsn.Text()); hidden != dsn.Text() {
+		hidden := secrets.Redact(dsn.Text())
+		switch {
+		case hidden == dsn.Text():
+		case strings.Contains(text, dsn.Text()):
 			text = strings.ReplaceAll(text, dsn.Text(), hidden)
+		default: // the YAML writes it with escapes, so only the password itself can be found
+			text = secrets.Redact(text)
 		}
 	}
 	return text

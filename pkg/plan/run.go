@@ -20,8 +20,8 @@ type RunRequest struct {
 	Drift      Drift
 }
 
-// checkpointEvery is how often a step without a target database saves its checkpoint.
-const checkpointEvery = 250 * time.Millisecond
+// checkpointEvery is how often at most a step without a target database saves its checkpoint.
+const checkpointEvery = 20 * time.Millisecond
 
 // Run starts the instance that the parameters name, or continues it. The Outcome is nil where no execution was started;
 // the error says why, or why the execution did not complete.

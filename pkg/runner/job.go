@@ -25,8 +25,8 @@ type Runner struct {
 	Now        func() time.Time
 	// Stop is closed by whoever wants the job to stop at the next chunk boundary.
 	Stop <-chan struct{}
-	// CheckpointEvery is how often a step without a target database saves its checkpoint; 0 is after every chunk. What
-	// was written since is cut off and written again after a crash.
+	// CheckpointEvery is how often at most a step without a target database saves its checkpoint; 0 is after every chunk.
+	// What was written since is cut off and written again after a crash.
 	CheckpointEvery time.Duration
 }
 

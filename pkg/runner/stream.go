@@ -24,6 +24,7 @@ type stream struct {
 	next       batch.Checkpoint // covers what was written since; as at where nothing was
 	rows       []record.Record  // of the chunk in hand
 	committed  time.Time        // when at was
+	cost       time.Duration    // of the last commit
 	saved      time.Time        // when the step execution was
 }
 
@@ -155,10 +156,23 @@ func (s *stream) write(ctx context.Context, w work) error {
 	}
 	s.next = next
 	s.execution.Total = next.Counters
-	if s.runner.Now().Sub(s.committed) < s.runner.CheckpointEvery {
+	if !s.due() {
 		return nil
 	}
 	return s.commitWritten(ctx)
+}
+
+// The time between checkpoints of a step that writes files: at most a twentieth of it is spent on checkpoints, however
+// slow the disk is, and never more than maxInterval is lost to a crash.
+const (
+	checkpointShare = 20
+	maxInterval     = time.Second
+)
+
+// due reports whether what was written since the last checkpoint is worth another one.
+func (s *stream) due() bool {
+	interval := max(s.runner.CheckpointEvery, min(checkpointShare*s.cost, maxInterval))
+	return s.runner.CheckpointEvery == 0 || s.runner.Now().Sub(s.committed) >= interval
 }
 
 func (s *stream) writeRows(ctx context.Context, tx batch.Tx, w work) error {
@@ -198,11 +212,13 @@ func (s *stream) commit(ctx context.Context, next batch.Checkpoint, write func(b
 }
 
 func (s *stream) save(ctx context.Context, fn func(batch.Tx) (batch.Checkpoint, error)) error {
+	begin := s.runner.Now()
 	saved, err := s.ledger.Commit(ctx, s.lane, fn)
 	if err != nil {
 		return err
 	}
 	s.stand(saved)
+	s.cost = s.committed.Sub(begin)
 	return s.show(ctx)
 }
 

@@ -1,0 +1,147 @@
+package meta
+
+import (
+	"context"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/sqldb"
+)
+
+// decide looks the instance up, decides, and inserts what a new execution needs.
+func (s *Store) decide(ctx context.Context, tx *sqldb.Tx, r Request, lock string, launch *Launch) error {
+	instance, err := instanceOf(ctx, tx, r.Job, r.Key)
+	if err != nil {
+		return err
+	}
+	var last *jobRow
+	if instance != nil {
+		if last, err = job(ctx, tx, "where e.JOB_INSTANCE_ID = ? order by e.JOB_EXECUTION_ID desc", instance.ID); err != nil {
+			return err
+		}
+	}
+	e := s.newExecution(r)
+	if last != nil {
+		if err := s.continued(ctx, tx, r, last, e, launch); err != nil {
+			return err
+		}
+	}
+	if instance == nil {
+		instance, err = insertInstance(ctx, tx, r)
+		if err != nil {
+			return err
+		}
+	}
+	e.Instance = *instance
+	launch.Execution = e
+	if err := insertExecution(ctx, tx, e); err != nil {
+		return err
+	}
+	return s.insertOwner(ctx, tx, e.ID, lock, e.Created)
+}
+
+// continued decides whether an instance's last execution may be continued, and takes over what of it goes on.
+func (s *Store) continued(ctx context.Context, tx *sqldb.Tx, r Request, last *jobRow, e *batch.JobExecution, launch *Launch) error {
+	if err := s.bury(ctx, tx, last); err != nil {
+		return err
+	}
+	if err := mayContinue(r, last.execution); err != nil {
+		return err
+	}
+	changed, err := s.checkDrift(ctx, tx, r, last.execution, e)
+	if err != nil {
+		return err
+	}
+	previous := last.execution
+	if previous.Context, err = jobContext.load(ctx, tx, previous.ID); err != nil {
+		return err
+	}
+	if previous.Steps, err = stepsOf(ctx, tx, previous.ID); err != nil {
+		return err
+	}
+	e.Context = previous.Context
+	launch.Previous, launch.Changed = previous, changed
+	return nil
+}
+
+// bury marks an execution FAILED that says it is running although this process has its instance's lock. Where the lock
+// that its owner holds lies elsewhere, nobody knows.
+func (s *Store) bury(ctx context.Context, tx *sqldb.Tx, last *jobRow) error {
+	e := last.execution
+	if !e.Status.Running() {
+		return nil
+	}
+	who, err := owner(ctx, tx, e.ID)
+	if err != nil {
+		return err
+	}
+	if !s.sees(who) {
+		return s.elsewhere(e, who)
+	}
+	return s.markDead(ctx, tx, last, who)
+}
+
+// mayContinue refuses what the last execution's status, or the definition, forbids.
+func mayContinue(r Request, last *batch.JobExecution) error {
+	switch {
+	case last.Status == batch.Completed:
+		return complete(r, last)
+	case last.Status == batch.Abandoned:
+		return abandoned(r, last)
+	case !last.Status.Restartable():
+		return notContinued(last, "its outcome is not known").hint("batchctl abandon %d gives it up", last.ID)
+	case r.NotRestartable:
+		return notContinued(last, "the definition says restartable: false").
+			hint("remove restartable: false from %s, or start another instance", last.Definition.Path)
+	case r.Restart != 0 && r.Restart != last.ID:
+		return overtaken(r.Restart, last)
+	}
+	return nil
+}
+
+// checkDrift compares the definition with the one that last ran. A change is taken where nothing has been committed yet.
+func (s *Store) checkDrift(ctx context.Context, tx *sqldb.Tx, r Request, last, e *batch.JobExecution) (changed bool, err error) {
+	if last.Definition.Hash == r.Definition.Hash {
+		return false, nil
+	}
+	if r.Drift == AcceptChanges {
+		return true, nil
+	}
+	recorded, err := definitionText(ctx, tx, last.Definition.Hash)
+	if err != nil {
+		return false, err
+	}
+	if r.Drift == AsRecorded {
+		e.Definition = last.Definition
+		e.Definition.Text = recorded
+		return false, nil
+	}
+	begun, err := somethingCommitted(ctx, tx, last.Instance)
+	if err != nil || !begun {
+		return true, err
+	}
+	return false, definitionChanged(last, diffLines(recorded, r.Definition.Text))
+}
+
+// somethingCommitted reports whether anything of an instance may have been committed. A step whose process died counts
+// although its row may not say so: the target may be ahead of the repository.
+func somethingCommitted(ctx context.Context, q sqldb.Querier, instance batch.JobInstance) (bool, error) {
+	var n int64
+	_, err := one(ctx, q, to(&n), `select
+		(select count(*) from BATCH_STEP_EXECUTION s
+			join BATCH_JOB_EXECUTION e on e.JOB_EXECUTION_ID = s.JOB_EXECUTION_ID
+			left join BATCHCTL_OWNER o on o.JOB_EXECUTION_ID = e.JOB_EXECUTION_ID
+			where e.JOB_INSTANCE_ID = ? and (s.COMMIT_COUNT > 0 or s.STATUS = 'COMPLETED' or o.FOUND_DEAD is not null))
+		+ (select count(*) from BATCHCTL_CHECKPOINT where job = ? and instance = ? and seq > 0)`,
+		instance.ID, instance.Name, instance.Key)
+	return n > 0, err
+}
+
+// instanceOf returns the instance of a job and key, or nil.
+func instanceOf(ctx context.Context, q sqldb.Querier, name, key string) (*batch.JobInstance, error) {
+	i := batch.JobInstance{Name: name, Key: key}
+	found, err := one(ctx, q, to(&i.ID), "select JOB_INSTANCE_ID from BATCH_JOB_INSTANCE where JOB_NAME = ? and JOB_KEY = ?", name, key)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &i, nil
+}

@@ -1,0 +1,152 @@
+package meta
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"batchctl/pkg/fault"
+	"batchctl/pkg/sqldb"
+)
+
+// databaseFile is the file that a repository is about to be opened in.
+type databaseFile struct {
+	path  string
+	fresh bool  // it is empty: this or another process has just made it
+	left  bool  // a write-ahead log is there: a process has it open, or did not end cleanly
+	size  int64 // before it is opened
+}
+
+// prepareFile makes the file and its folder where they are missing, before SQLite does: so the -wal and -shm files,
+// which take over the file's mode, are nobody else's to read either.
+func prepareFile(path string, readOnly bool) (databaseFile, error) {
+	f := databaseFile{path: path}
+	if !readOnly {
+		if err := makeFile(path); err != nil {
+			return f, fault.Wrap(fault.Environment, err, "make the job repository").
+				WithHint("name another file with --meta or BATCHCTL_META")
+		}
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f, fault.New(fault.Environment, "there is no job repository at %s", path).WithCode("no_repository").
+			WithHint("the first run of a job makes it; another one is named with --meta or BATCHCTL_META")
+	}
+	if err == nil {
+		f.size, f.fresh = info.Size(), info.Size() == 0
+		wal, missing := os.Stat(path + "-wal")
+		f.left = missing == nil && wal.Size() > 0
+		err = f.checkHeader(info)
+	}
+	if err != nil {
+		return f, fault.Wrap(fault.Environment, err, "open the job repository")
+	}
+	if err := checkFilesystem(path); err != nil {
+		return f, err
+	}
+	return f, nil
+}
+
+func makeFile(path string) error {
+	folder := filepath.Dir(path)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return syncFolder(folder)
+}
+
+// syncFolder makes names in a folder durable.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	err = folder.Sync()
+	if closed := folder.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// How every SQLite database file begins, and how it says whose it is (https://www.sqlite.org/fileformat2.html, 1.3).
+const (
+	magic             = "SQLite format 3\x00"
+	applicationOffset = 68
+	applicationID     = 0x62636a72 // "bcjr"
+)
+
+// checkHeader refuses a file that is not SQLite's, or is something else's database, before SQLite touches it.
+func (f databaseFile) checkHeader(info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return fault.New(fault.Environment, "%s is not a file", f.path).WithHint("name a file with --meta or BATCHCTL_META")
+	}
+	if f.fresh {
+		return nil
+	}
+	head, err := readHead(f.path, applicationOffset+4)
+	if err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(head, []byte(magic)) || len(head) < applicationOffset+4 {
+		return fault.New(fault.Environment, "%s is not an SQLite database", f.path).WithCode("not_a_database").
+			WithHint("nothing was changed; name another file with --meta, or move this one away and put back a copy")
+	}
+	// What is still in the write-ahead log does not show in the header; then the tables are looked at, later.
+	if id := binary.BigEndian.Uint32(head[applicationOffset:]); id != applicationID && !f.left {
+		return notARepository(f.path, "batchctl did not make it")
+	}
+	return nil
+}
+
+// readHead returns the first size bytes of a file, or fewer where it has no more.
+func readHead(path string, size int64) (head []byte, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if closed := file.Close(); err == nil {
+			err = closed
+		}
+	}()
+	return io.ReadAll(io.LimitReader(file, size))
+}
+
+// smallFile is the size up to which a file is checked at every start: that takes a millisecond or two.
+const smallFile = 512 << 10
+
+// check has SQLite look for damage where the last process did not end cleanly, and always in a small file. Unlike
+// quick_check, integrity_check compares the indexes with their tables: a flipped bit in a key would otherwise hide a row.
+func (f databaseFile) check(ctx context.Context, db *sqldb.DB) error {
+	if f.fresh || !f.left && f.size > smallFile {
+		return nil
+	}
+	pragma := "quick_check"
+	if f.size <= smallFile {
+		pragma = "integrity_check"
+	}
+	var result string
+	_, err := one(ctx, db, to(&result), "pragma "+pragma+"(1)")
+	if err != nil {
+		return err
+	}
+	if result != "ok" {
+		return fault.New(fault.Environment, "%s", result).WithCode("SQLITE_CORRUPT")
+	}
+	return nil
+}

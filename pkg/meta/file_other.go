@@ -1,0 +1,5 @@
+//go:build !linux
+
+package meta
+
+func checkFilesystem(string) error { return nil }

@@ -1,0 +1,405 @@
+package readers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/catalog"
+	"batchctl/pkg/config"
+	"batchctl/pkg/fault"
+	"batchctl/pkg/format"
+	"batchctl/pkg/record"
+)
+
+// fileConf is what the configurations of all readers of files share.
+type fileConf struct {
+	Path      pathList    `yaml:"path,required" help:"file to read, a pattern such as in/*.csv, or a list of both; files are read one after the other, those of a pattern by name"`
+	OnMissing string      `yaml:"on_missing" default:"fail" enum:"fail|empty" help:"what to do where there is no such file: fail, or go on as if it had no records"`
+	MaxRecord config.Size `yaml:"max_record" default:"16MiB" help:"a larger record is refused"`
+}
+
+// maxRecord bounds max_record: places within a record are kept in 32 bits.
+const maxRecord = 1 << 30
+
+// scanner splits an input into records and knows where it stands: one of package format.
+type scanner interface {
+	SetName(name string)
+	Reset(input io.Reader, from format.Position, before int) error
+	Next() error
+	Position() format.Position
+	Tail() []byte
+}
+
+// fileSource is the files of a reader, in order, and the place in them. It names a file as the definition does: by its
+// path below the folder that relative paths start at.
+type fileSource struct {
+	conf *fileConf
+	base string
+	scan scanner
+	// start is called with the scanner at the beginning of a file, and passes over what stands before the first record.
+	start func() error
+	// lines says that records end with lines, so that a last one without a line end can be continued.
+	lines bool
+
+	files  []string // names, found at the first run
+	index  int      // of the file being read
+	file   *os.File // nil behind the last one, and while closed
+	opened bool
+	count  int64        // records read, bad ones included
+	passed int64        // bytes of the files before index
+	done   atomic.Int64 // bytes read, for progress
+	total  atomic.Int64
+}
+
+// fileState is where a reader of files stands.
+type fileState struct {
+	Files    []string `json:"files"`
+	File     int      `json:"file"` // index into Files; their number at the end
+	Offset   int64    `json:"offset"`
+	Line     int64    `json:"line"`
+	Elements int64    `json:"elements,omitempty"`
+	Ended    bool     `json:"ended,omitempty"`
+	Tail     string   `json:"tail,omitempty"` // checksum of up to 64 KiB before Offset
+	Records  int64    `json:"records"`
+	Columns  []string `json:"columns,omitempty"`
+}
+
+func newFileSource(conf *fileConf, env *catalog.Env) (*fileSource, error) {
+	if conf.MaxRecord < 1 || conf.MaxRecord > maxRecord {
+		return nil, fault.New(fault.Definition, "max_record must be between 1 byte and 1 GiB")
+	}
+	for _, p := range conf.Path {
+		if p == "-" {
+			return nil, fault.New(fault.Definition, "standard input cannot be read: a restart could not read it again").
+				WithHint("write it to a file first, and name that")
+		}
+	}
+	return &fileSource{conf: conf, base: env.Base, start: func() error { return nil }}, nil
+}
+
+// open goes on behind a state, or begins. It returns the columns that the state holds.
+func (s *fileSource) open(from batch.State) (columns []string, err error) {
+	if err := s.close(); err != nil {
+		return nil, err
+	}
+	at := fileState{Line: 1}
+	if from == nil {
+		if at.Files, err = s.find(); err != nil {
+			return nil, err
+		}
+	} else if err := json.Unmarshal(from, &at); err != nil || at.File < 0 || at.File > len(at.Files) || at.Offset < 0 {
+		return nil, fault.New(fault.Internal, "the reader's state is damaged: %.200s", from)
+	}
+	s.files, s.index, s.count, s.opened = at.Files, at.File, at.Records, true
+	s.measure()
+	return at.Columns, nil
+}
+
+// enter opens the file that a state stands in, at its place.
+func (s *fileSource) enter(from batch.State) error {
+	at := fileState{Line: 1}
+	if from != nil {
+		if err := json.Unmarshal(from, &at); err != nil {
+			return err
+		}
+	}
+	if s.index == len(s.files) {
+		return nil
+	}
+	if err := s.openFile(); err != nil {
+		return err
+	}
+	if at.Offset == 0 {
+		return nil
+	}
+	return s.seek(&at)
+}
+
+// openFile opens the file at the index and passes over what stands before its first record.
+func (s *fileSource) openFile() error {
+	name := s.files[s.index]
+	file, err := openRegular(s.absolute(name), name)
+	if err != nil {
+		return err
+	}
+	s.scan.SetName(name)
+	if err = s.scan.Reset(file, format.Start(), 0); err == nil {
+		err = s.start()
+	}
+	if err != nil {
+		return errors.Join(s.failed(err), file.Close())
+	}
+	s.file = file
+	s.done.Store(s.passed + s.scan.Position().Offset)
+	return nil
+}
+
+// openRegular opens a file that can be read again from any place.
+func openRegular(path, name string) (*os.File, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, notReadable(err, name)
+	case info.IsDir():
+		return nil, fault.New(fault.Environment, "%s is a folder", name).WithHint("name the files in it: %s/*", name)
+	case !info.Mode().IsRegular():
+		return nil, fault.New(fault.Environment, "%s is not a regular file: a restart could not read it again", name)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, notReadable(err, name)
+	}
+	return file, nil
+}
+
+// noSuchFile is the code of errors about files that are not there.
+const noSuchFile = "no_such_file"
+
+func notReadable(err error, name string) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	e := fault.Wrap(fault.Environment, err, "read %s", name)
+	if errors.Is(err, os.ErrNotExist) {
+		e.Code = noSuchFile
+		e.Hint = "relative paths start at the folder of the definition; on_missing: empty takes a missing file for an empty one"
+	}
+	return e
+}
+
+// next opens the file behind the one at hand. At the end of the last it returns io.EOF.
+func (s *fileSource) next() error {
+	if !s.opened {
+		return fault.New(fault.Internal, "the reader is not open")
+	}
+	if s.file != nil {
+		size := s.scan.Position().Offset
+		err := s.file.Close()
+		s.file = nil
+		if err != nil {
+			return s.failed(err)
+		}
+		s.index++
+		s.passed += size
+		s.done.Store(s.passed)
+	}
+	if s.index >= len(s.files) {
+		return io.EOF
+	}
+	return s.openFile()
+}
+
+// failed names the file in an error of reading it; one that has a class stays as it is.
+func (s *fileSource) failed(err error) error {
+	var classified *fault.Error
+	if errors.As(err, &classified) || errors.Is(err, batch.ErrNotRestartable) {
+		return err
+	}
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return fault.Wrap(fault.Environment, err, "read %s", s.name())
+}
+
+// name returns the name of the file at hand.
+func (s *fileSource) name() string { return s.files[s.index] }
+
+// state returns where the source stands, with the reader's columns.
+func (s *fileSource) state(columns []string) (batch.State, error) {
+	at := fileState{Files: s.files, File: s.index, Line: 1, Records: s.count, Columns: columns}
+	if s.file != nil {
+		p := s.scan.Position()
+		at.Offset, at.Line, at.Elements, at.Ended = p.Offset, p.Line, p.Elements, p.Ended
+		at.Tail = checksum(s.scan.Tail())
+	}
+	return json.Marshal(at)
+}
+
+// close closes the file at hand.
+func (s *fileSource) close() error {
+	s.opened = false
+	if s.file == nil {
+		return nil
+	}
+	err := s.file.Close()
+	s.file = nil
+	return err
+}
+
+// Progress returns the bytes read, and of how many, in all files.
+func (s *fileSource) Progress() (done, total int64) {
+	total = s.total.Load()
+	return min(s.done.Load(), total), total
+}
+
+// measure adds up the sizes of the files, for Progress. A file that cannot be looked at counts nothing.
+func (s *fileSource) measure() {
+	total := int64(0)
+	s.passed = 0
+	for i, name := range s.files {
+		if i == s.index {
+			s.passed = total
+		}
+		if info, err := os.Stat(s.absolute(name)); err == nil {
+			total += info.Size()
+		}
+	}
+	if s.index == len(s.files) {
+		s.passed = total
+	}
+	s.total.Store(total)
+	s.done.Store(s.passed)
+}
+
+// find returns the names of the files that the paths stand for, each once.
+func (s *fileSource) find() ([]string, error) {
+	found := []string{}
+	seen := map[string]bool{}
+	for _, p := range s.conf.Path {
+		paths, err := s.expand(string(p))
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range paths {
+			if !seen[path] {
+				seen[path] = true
+				found = append(found, s.relative(path))
+			}
+		}
+	}
+	return found, nil
+}
+
+// expand returns the files of one path or pattern. A file that is called like a pattern is that file.
+func (s *fileSource) expand(path string) ([]string, error) {
+	_, err := os.Stat(path)
+	switch {
+	case err == nil || !errors.Is(err, os.ErrNotExist):
+		return []string{path}, nil
+	case !strings.ContainsAny(path, "*?["):
+		if s.conf.OnMissing == "empty" {
+			return nil, nil
+		}
+		return nil, notReadable(err, s.relative(path))
+	}
+	paths, err := filepath.Glob(path)
+	if err != nil {
+		return nil, fault.Wrap(fault.Definition, err, "path %q", s.relative(path))
+	}
+	if len(paths) == 0 && s.conf.OnMissing != "empty" {
+		return nil, fault.New(fault.Environment, "no file matches %s", s.relative(path)).WithCode(noSuchFile).
+			WithHint("relative paths start at the folder of the definition; on_missing: empty goes on without records")
+	}
+	return paths, nil
+}
+
+// relative returns the path below the base folder where it lies below it.
+func (s *fileSource) relative(path string) string {
+	if s.base != "" {
+		if below, err := filepath.Rel(s.base, path); err == nil && filepath.IsLocal(below) {
+			return below
+		}
+	}
+	return path
+}
+
+func (s *fileSource) absolute(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(s.base, name)
+}
+
+// refused makes the error for a bad record, with a copy of what was read of it.
+func (s *fileSource) refused(err error, line int64, raw []byte) error {
+	return &batch.BadRecord{Origin: record.Origin{Source: s.name(), Line: line, Raw: string(raw)}, Err: err}
+}
+
+// at returns the position of a line of the file at hand.
+func (s *fileSource) at(line int64) fault.Position {
+	return fault.Position{File: s.name(), Line: int(line)}
+}
+
+// mismatch is the error for a field that is not what its column's type asks for.
+func (s *fileSource) mismatch(err error, line int64, column string) error {
+	e := fault.Wrap(fault.Validation, err, "column %s", column).At(s.at(line)).WithCode(fault.CodeOf(err))
+	if hint := fault.HintOf(err); len(hint) > 4 && hint[:4] == "set " {
+		e.Hint = hint + " on the reader, or let the step skip such records"
+	}
+	return e
+}
+
+// read calls the scanner for the next record of any file. An error of a data class is a batch.BadRecord made by bad.
+func (s *fileSource) read(ctx context.Context, bad func(error) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for {
+		err := io.EOF
+		if s.file != nil {
+			err = s.scan.Next()
+		}
+		switch {
+		case err == nil:
+			s.count++
+			if s.count&31 == 0 {
+				s.done.Store(s.passed + s.scan.Position().Offset)
+			}
+			return nil
+		case err == io.EOF:
+			if err := s.next(); err != nil {
+				return err
+			}
+		case fault.ClassOf(err).Data():
+			s.count++
+			return bad(err)
+		default:
+			return s.failed(err)
+		}
+	}
+}
+
+// pathList is one path or a list of them.
+type pathList []config.Path
+
+// DecodeYAML reads either form.
+func (l *pathList) DecodeYAML(d *config.Decoder, n config.Node) error {
+	if n.Kind() == config.List {
+		if err := d.Decode(n, (*[]config.Path)(l)); err != nil {
+			return err
+		}
+		if len(*l) == 0 {
+			return n.Errorf("%s: the list is empty", d.What).WithHint("name at least one file")
+		}
+		*l = slices.DeleteFunc(*l, func(p config.Path) bool { return p == "" }) // while checking: not known yet
+		return nil
+	}
+	var one config.Path
+	err := d.Decode(n, &one)
+	if one != "" {
+		*l = pathList{one}
+	}
+	return err
+}
+
+// YAMLType implements config.Worded.
+func (pathList) YAMLType() string { return "a path or a list of paths" }
+
+// countOf returns "1 field", "5 fields".
+func countOf(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

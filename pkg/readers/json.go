@@ -1,0 +1,220 @@
+package readers
+
+import (
+	"context"
+	"strings"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/catalog"
+	"batchctl/pkg/fault"
+	"batchctl/pkg/format"
+	"batchctl/pkg/record"
+)
+
+// objectsConf is what the configurations of the json and jsonl readers share.
+type objectsConf struct {
+	fileConf
+	Columns columnList `yaml:"columns" help:"keys to read, with their types or as a list; without it all keys, with the types they have in the file"`
+	Extra   string     `yaml:"extra" default:"ignore" enum:"ignore|fail" help:"what to do with keys that columns does not name: ignore them, or refuse the record"`
+}
+
+// jsonlConf is the configuration of the jsonl reader.
+type jsonlConf struct {
+	objectsConf
+}
+
+// jsonConf is the configuration of the json reader.
+type jsonConf struct {
+	objectsConf
+	Root string `yaml:"root" help:"the keys that lead to the array, such as data.items; without it the array is outermost"`
+}
+
+// newJSONL returns a reader of files with one JSON object a line.
+func newJSONL(conf *jsonlConf, env *catalog.Env) (batch.Reader, error) {
+	return newObjects(&conf.objectsConf, format.JSONReaderOptions{Lines: true}, env)
+}
+
+// newJSON returns a reader of files with an array of JSON objects.
+func newJSON(conf *jsonConf, env *catalog.Env) (batch.Reader, error) {
+	var root []string
+	if conf.Root != "" {
+		root = strings.Split(conf.Root, ".")
+	}
+	for _, key := range root {
+		if key == "" {
+			return nil, fault.New(fault.Definition, "reader json: root %q has an empty key", conf.Root).
+				WithHint("write the keys with a point between them, as in root: data.items")
+		}
+	}
+	return newObjects(&conf.objectsConf, format.JSONReaderOptions{Root: root}, env)
+}
+
+// maxKeys is how many columns a schema grows to.
+const maxKeys = 1000
+
+// objectReader reads JSON objects as records. Without declared columns its schema grows with the keys that it meets.
+type objectReader struct {
+	*fileSource
+	conf   *objectsConf
+	scan   *format.JSONReader
+	format record.Format
+	schema *record.Schema // nil before the first key
+	shape  int64          // of the objects that positions is for
+	// positions are where the keys of an object stand in the schema, -1 for those that are not read.
+	positions []int // as many as the longest such object had fields
+}
+
+func newObjects(conf *objectsConf, o format.JSONReaderOptions, env *catalog.Env) (batch.Reader, error) {
+	source, err := newFileSource(&conf.fileConf, env)
+	if err != nil {
+		return nil, err
+	}
+	o.MaxRecord = int(conf.MaxRecord)
+	scan := format.NewJSONReader(o)
+	source.scan, source.lines = scan, o.Lines
+	return &objectReader{fileSource: source, conf: conf, scan: scan, format: record.Format{Location: env.Location}}, nil
+}
+
+// Open goes on behind from.
+func (r *objectReader) Open(_ context.Context, from batch.State) error {
+	names, err := r.open(from)
+	if err != nil {
+		return err
+	}
+	if err := r.begin(names); err != nil {
+		return err
+	}
+	return r.enter(from)
+}
+
+// begin sets the schema: the declared columns, or the keys met before.
+func (r *objectReader) begin(names []string) (err error) {
+	r.shape = -1
+	if r.declared() {
+		r.schema, err = r.conf.Columns.schema()
+		return err
+	}
+	fields := make([]record.Field, len(names))
+	for i, name := range names {
+		fields[i].Name = name
+	}
+	r.schema, err = record.NewOpenSchema(fields...)
+	return err
+}
+
+func (r *objectReader) declared() bool { return len(r.conf.Columns.columns) > 0 }
+
+// typed reports whether values are converted to the types of declared columns.
+func (r *objectReader) typed() bool { return r.conf.Columns.typed }
+
+// Read appends a record. Keys that the object does not have are absent.
+func (r *objectReader) Read(ctx context.Context, into *record.Chunk) error {
+	if err := r.read(ctx, r.bad); err != nil {
+		return err
+	}
+	rec := r.scan.Record()
+	if rec.Shape != r.shape || len(rec.Fields) > len(r.positions) {
+		if err := r.learn(rec); err != nil {
+			return err
+		}
+	}
+	if into.In.Schema() != r.schema {
+		into.In.SetSchema(r.schema)
+	}
+	arena := &into.In.Arena
+	raw := arena.Copy(rec.Raw)
+	row := into.AddInput(r.schema.Len(), record.Origin{Source: r.name(), Line: rec.Line, Raw: raw})
+	for i := range rec.Fields {
+		at := r.positions[i]
+		if at < 0 {
+			continue
+		}
+		v, err := r.value(&rec.Fields[i], at, raw, arena)
+		if err != nil {
+			into.DropInput()
+			return r.bad(r.mismatch(err, rec.Line, r.schema.Field(at).Name))
+		}
+		row[at] = v
+	}
+	return nil
+}
+
+// value returns a field's value, as its column's type where there is one.
+func (r *objectReader) value(f *format.JSONField, at int, raw string, arena *record.Arena) (record.Value, error) {
+	if !r.typed() {
+		return f.Value(raw, arena), nil
+	}
+	kind := r.schema.Field(at).Kind
+	if kind == record.Text && f.Kind != record.Null {
+		return record.OfText(f.Text(raw, arena)), nil
+	}
+	return r.format.ConvertIn(arena, f.Value(raw, arena), kind)
+}
+
+// learn finds the positions of an object's keys, and lets the schema grow by new ones.
+func (r *objectReader) learn(rec *format.JSONRecord) error {
+	r.shape = -1
+	var grown []record.Field
+	r.positions = r.positions[:0]
+	for _, f := range rec.Fields {
+		at, known := r.schema.Index(string(f.Key))
+		switch {
+		case known:
+		case !r.declared():
+			at = r.schema.Len() + len(grown)
+			grown = append(grown, record.Field{Name: string(f.Key)})
+		case r.conf.Extra == "fail":
+			return r.bad(fault.New(fault.Validation, "key %q is not among the columns", f.Key).At(r.at(rec.Line)).
+				WithHint("%s", fault.DidYouMean(string(f.Key), r.schema.Names())))
+		default:
+			at = -1
+		}
+		r.positions = append(r.positions, at)
+	}
+	if len(grown) > 0 {
+		if err := r.grow(grown, rec.Line); err != nil {
+			return err
+		}
+	}
+	r.shape = rec.Shape
+	return nil
+}
+
+func (r *objectReader) grow(fields []record.Field, line int64) error {
+	if r.schema.Len()+len(fields) > maxKeys {
+		return fault.New(fault.Definition, "more than %d different keys so far", maxKeys).At(r.at(line)).
+			WithHint("keys that are data make too many columns: name those to be read in columns")
+	}
+	schema, err := r.schema.Grow(fields...)
+	if err != nil {
+		return err
+	}
+	r.schema = schema
+	return nil
+}
+
+// bad makes the error for the record at hand.
+func (r *objectReader) bad(err error) error {
+	rec := r.scan.Record()
+	return r.refused(err, rec.Line, rec.Raw)
+}
+
+// State covers every record read so far. It holds the keys met, so that a restart has the same columns.
+func (r *objectReader) State() (batch.State, error) {
+	var names []string
+	if !r.declared() && r.schema != nil {
+		names = r.schema.Names()
+	}
+	return r.state(names)
+}
+
+// Close closes the file.
+func (r *objectReader) Close() error { return r.close() }
+
+// Schema returns the declared columns; without them only reading can tell.
+func (r *objectReader) Schema(context.Context) (*record.Schema, error) {
+	if !r.declared() {
+		return nil, nil
+	}
+	return r.conf.Columns.schema()
+}

@@ -1,0 +1,106 @@
+package readers
+
+import (
+	"batchctl/pkg/catalog"
+	"batchctl/pkg/config"
+	"batchctl/pkg/expr"
+	"batchctl/pkg/fault"
+	"batchctl/pkg/record"
+	"batchctl/pkg/sqldb"
+)
+
+// sqlBinds gives the binds of a query their values.
+type sqlBinds struct {
+	conf   *sqlConf
+	env    *catalog.Env
+	args   map[string]*expr.Program
+	values map[string]any // of args, once evaluated
+}
+
+// newSQLBinds compiles the args. They have no record, so fields are unknown names in them.
+func newSQLBinds(conf *sqlConf, env *catalog.Env) (*sqlBinds, error) {
+	b := &sqlBinds{conf: conf, env: env, args: map[string]*expr.Program{}}
+	var wrong fault.List
+	for _, arg := range conf.Args {
+		compiled, err := expr.Compile(arg.Value.Source, expr.Options{Scope: env.Scope, Location: env.Location})
+		if err != nil {
+			wrong.Add(placed(arg.Value.Node, err))
+			continue
+		}
+		program, err := compiled.Bind(nil)
+		if err != nil {
+			wrong.Add(placed(arg.Value.Node, err))
+			continue
+		}
+		b.args[arg.Name] = program
+	}
+	return b, wrong.Err()
+}
+
+// placed gives an error of an expression its place in the definition.
+func placed(n config.Node, err error) error {
+	if fault.PositionOf(err).Line > 0 {
+		return err
+	}
+	return n.Errorf("%s", err).WithCode(fault.CodeOf(err)).WithHint("%s", fault.HintOf(err))
+}
+
+// evaluate computes the args, once for the life of the reader: a restart within it sees the same values.
+func (b *sqlBinds) evaluate(d sqldb.Dialect) error {
+	if b.values != nil {
+		return nil
+	}
+	values := map[string]any{}
+	for _, arg := range b.conf.Args {
+		var arena record.Arena
+		v, err := b.args[arg.Name].Eval(record.Record{}, &arena)
+		if err != nil {
+			return placed(arg.Value.Node, err)
+		}
+		values[arg.Name] = d.Argument(v.Clone())
+	}
+	b.values = values
+	return nil
+}
+
+// statement returns a text with the dialect's placeholders and the values of its binds. key has those of a keyset.
+func (b *sqlBinds) statement(d sqldb.Dialect, text string, key *sqlKeyset) (string, []any, error) {
+	return b.resolve(d, text, func(name string) (any, bool, error) {
+		if v, ok := key.argument(d, name); ok {
+			return v, true, nil
+		}
+		if v, ok := b.values[name]; ok {
+			return v, true, nil
+		}
+		v, available := b.env.Bind(name)
+		if available == config.Later {
+			return nil, false, b.conf.Query.Node.Errorf("reader sql: :%s has no value yet when the step starts", name)
+		}
+		return d.Argument(v), available == config.Now, nil
+	})
+}
+
+// placeholders is statement with null for every bind: what it takes to ask for the columns of the result.
+func (b *sqlBinds) placeholders(d sqldb.Dialect, text string) (string, []any, error) {
+	return b.resolve(d, text, func(name string) (any, bool, error) {
+		_, isArg := b.args[name]
+		_, available := b.env.Bind(name)
+		return nil, isArg || available != config.NoSuchName, nil
+	})
+}
+
+func (b *sqlBinds) resolve(d sqldb.Dialect, text string, value func(name string) (v any, known bool, err error)) (string, []any, error) {
+	statement, err := sqldb.ParseStatement(d, text)
+	if err != nil {
+		return "", nil, placed(b.conf.Query.Node, err)
+	}
+	args, err := statement.Args(func(name string) (any, error) {
+		v, known, err := value(name)
+		if err != nil || known {
+			return v, err
+		}
+		return nil, b.conf.Query.Node.Errorf("reader sql: nothing is called :%s", name).WithCode("unknown_bind").
+			WithHint("%s", fault.DidYouMean(name, append(b.conf.Args.Names(), b.env.BindNames()...)))
+	})
+	return statement.SQL(), args, err
+}

@@ -1,0 +1,98 @@
+package sqldb
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"modernc.org/sqlite"
+
+	"batchctl/pkg/fault"
+)
+
+// resultCode is a primary result code of SQLite (rescode.html).
+type resultCode struct {
+	name  string
+	class fault.Class
+}
+
+var resultCodes = map[int]resultCode{
+	1:  {"SQLITE_ERROR", fault.Definition}, // SQL error: syntax, unknown table or column
+	2:  {"SQLITE_INTERNAL", fault.Internal},
+	3:  {"SQLITE_PERM", fault.Environment},
+	4:  {"SQLITE_ABORT", fault.Transient},
+	5:  {"SQLITE_BUSY", fault.Transient},
+	6:  {"SQLITE_LOCKED", fault.Transient},
+	7:  {"SQLITE_NOMEM", fault.Environment},
+	8:  {"SQLITE_READONLY", fault.Environment},
+	9:  {"SQLITE_INTERRUPT", fault.Transient},
+	10: {"SQLITE_IOERR", fault.Environment},
+	11: {"SQLITE_CORRUPT", fault.Environment},
+	13: {"SQLITE_FULL", fault.Environment},
+	14: {"SQLITE_CANTOPEN", fault.Environment},
+	15: {"SQLITE_PROTOCOL", fault.Transient},
+	17: {"SQLITE_SCHEMA", fault.Transient},
+	18: {"SQLITE_TOOBIG", fault.Constraint},
+	19: {"SQLITE_CONSTRAINT", fault.Constraint},
+	20: {"SQLITE_MISMATCH", fault.Constraint},
+	21: {"SQLITE_MISUSE", fault.Internal},
+	23: {"SQLITE_AUTH", fault.Environment},
+	25: {"SQLITE_RANGE", fault.Internal},
+	26: {"SQLITE_NOTADB", fault.Environment},
+}
+
+// extendedCodes names those extended result codes that people and definitions speak of.
+var extendedCodes = map[int]string{
+	275: "SQLITE_CONSTRAINT_CHECK", 531: "SQLITE_CONSTRAINT_COMMITHOOK", 787: "SQLITE_CONSTRAINT_FOREIGNKEY",
+	1043: "SQLITE_CONSTRAINT_FUNCTION", 1299: "SQLITE_CONSTRAINT_NOTNULL", 1555: "SQLITE_CONSTRAINT_PRIMARYKEY",
+	1811: "SQLITE_CONSTRAINT_TRIGGER", 2067: "SQLITE_CONSTRAINT_UNIQUE", 2579: "SQLITE_CONSTRAINT_ROWID",
+	3091: "SQLITE_CONSTRAINT_DATATYPE", 261: "SQLITE_BUSY_RECOVERY", 517: "SQLITE_BUSY_SNAPSHOT",
+	773: "SQLITE_BUSY_TIMEOUT", 778: "SQLITE_IOERR_WRITE", 1034: "SQLITE_IOERR_FSYNC", 1544: "SQLITE_READONLY_DIRECTORY",
+}
+
+func classifySQLite(err error, e *sqlite.Error) error {
+	primary := resultCodes[e.Code()&0xff]
+	if primary.name == "" {
+		primary = resultCode{fmt.Sprintf("SQLITE_%d", e.Code()), fault.Internal}
+	}
+	name := primary.name
+	if extended, known := extendedCodes[e.Code()]; known {
+		name = extended
+	}
+	text := sqliteMessage(e.Error())
+	f := &fault.Error{Class: primary.class, Code: name, Err: &described{fmt.Sprintf("%s (%s)", text, name), err}}
+	switch {
+	case strings.HasPrefix(text, decimalPrefix):
+		f.Class = fault.Constraint
+	case primary.name == "SQLITE_BUSY":
+		f.Hint = "another process is writing to this file; raise the lock timeout of the connection, or run one after the other"
+	case primary.name == "SQLITE_NOTADB":
+		f.Hint = "the file is not an SQLite database, or is encrypted"
+	case primary.name == "SQLITE_CORRUPT":
+		f.Hint = "the file is damaged; look with: sqlite3 FILE 'pragma integrity_check'"
+	}
+	return f
+}
+
+// trailingCode is the number, and for some also the name, in brackets that the driver ends its messages with.
+var trailingCode = regexp.MustCompile(`(\s*\((\d+|SQLITE_\w+)\))+$`)
+
+// sqliteMessage takes the general words off the front of the driver's message where SQLite's own follow them:
+// "constraint failed: UNIQUE constraint failed: t.a (2067)" becomes "UNIQUE constraint failed: t.a".
+func sqliteMessage(text string) string {
+	text = oneLine(trailingCode.ReplaceAllString(text, ""))
+	for _, general := range []string{"constraint failed: ", "SQL logic error: "} {
+		if rest, ok := strings.CutPrefix(text, general); ok {
+			return rest
+		}
+	}
+	return text
+}
+
+// isBusy reports whether SQLite refused a statement because another connection holds the lock. A stale snapshot
+// (SQLITE_BUSY_SNAPSHOT) is not meant: waiting does not help it.
+func isBusy(err error) bool {
+	e := (*sqlite.Error)(nil)
+	return errors.As(err, &e) && e.Code()&0xff == 5 && e.Code() != 517
+}

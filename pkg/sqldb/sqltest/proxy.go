@@ -1,0 +1,214 @@
+package sqltest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+)
+
+// Fault is what a Proxy does to the next COMMIT.
+type Fault int
+
+const (
+	// None lets it pass.
+	None Fault = iota
+	// DropCommit cuts the connection instead of handing COMMIT on: the server never sees it.
+	DropCommit
+	// SwallowAnswer hands COMMIT on, waits for the server's answer, and cuts the connection without handing that on.
+	SwallowAnswer
+)
+
+// Proxy stands between a client and a PostgreSQL server, and can be made to fail. It speaks no TLS.
+type Proxy struct {
+	listener net.Listener
+	target   string
+	group    sync.WaitGroup
+	mutex    sync.Mutex
+	passes   sync.Cond // while stalled nothing does
+	stalled  bool
+	fault    Fault
+	conns    map[net.Conn]bool
+}
+
+// NewProxy starts a proxy for the server that a DSN (a URL) names and returns it with the DSN that goes through it. It ends with
+// the test.
+func NewProxy(t testing.TB, dsn string) (*Proxy, string) {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{listener: listener, target: u.Host, conns: map[net.Conn]bool{}}
+	p.passes.L = &p.mutex
+	p.group.Go(p.serve)
+	t.Cleanup(func() {
+		_ = listener.Close()
+		p.Resume()
+		p.Cut()
+		p.group.Wait()
+	})
+	u.Host = listener.Addr().String()
+	return p, u.String()
+}
+
+// FailCommit does something to the next COMMIT on any connection.
+func (p *Proxy) FailCommit(fault Fault) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.fault = fault
+}
+
+// Cut closes all connections of now, in both directions.
+func (p *Proxy) Cut() {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	for c := range p.conns {
+		_ = c.Close()
+	}
+	clear(p.conns)
+}
+
+// Stall holds all traffic back, as a network that lost its route, until Resume.
+func (p *Proxy) Stall() {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.stalled = true
+}
+
+// Resume ends Stall.
+func (p *Proxy) Resume() {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.stalled = false
+	p.passes.Broadcast()
+}
+
+func (p *Proxy) serve() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", p.target)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		p.mutex.Lock()
+		p.conns[client], p.conns[server] = true, true
+		p.mutex.Unlock()
+		link := &proxyLink{proxy: p, client: client, server: server}
+		p.group.Go(link.forward)
+		p.group.Go(link.back)
+	}
+}
+
+// proxyLink is one connection through a Proxy.
+type proxyLink struct {
+	proxy          *Proxy
+	client, server net.Conn
+	mutex          sync.Mutex
+	swallowing     bool
+}
+
+func (l *proxyLink) close() {
+	_ = l.client.Close()
+	_ = l.server.Close()
+}
+
+// wait returns once traffic may pass.
+func (l *proxyLink) wait() {
+	p := l.proxy
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	for p.stalled {
+		p.passes.Wait()
+	}
+}
+
+// forward hands the client's messages on, one by one. The first one, of a startup, has no type.
+func (l *proxyLink) forward() {
+	defer l.close()
+	from := bufio.NewReader(l.client)
+	head := 4
+	for {
+		message, err := readMessage(from, head)
+		if err != nil {
+			return
+		}
+		l.wait()
+		if isCommit(message) && !l.commit() {
+			return
+		}
+		if _, err := l.server.Write(message); err != nil {
+			return
+		}
+		head = 5
+	}
+}
+
+// commit applies the fault, once, and reports whether COMMIT is to be handed on.
+func (l *proxyLink) commit() bool {
+	p := l.proxy
+	p.mutex.Lock()
+	fault := p.fault
+	p.fault = None
+	p.mutex.Unlock()
+	if fault == SwallowAnswer {
+		l.mutex.Lock()
+		l.swallowing = true
+		l.mutex.Unlock()
+	}
+	return fault != DropCommit
+}
+
+// back hands the server's bytes on; an answer that is to be swallowed ends the connection.
+func (l *proxyLink) back() {
+	defer l.close()
+	block := make([]byte, 32<<10)
+	for {
+		n, err := l.server.Read(block)
+		if n > 0 {
+			l.wait()
+			l.mutex.Lock()
+			swallow := l.swallowing
+			l.mutex.Unlock()
+			if swallow {
+				return
+			}
+			if _, err := l.client.Write(block[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// readMessage reads a message of the protocol (PostgreSQL manual, section 55.7): a type where head is 5, a length that
+// counts itself, a body.
+func readMessage(from *bufio.Reader, head int) ([]byte, error) {
+	message := make([]byte, head)
+	if _, err := io.ReadFull(from, message); err != nil {
+		return nil, err
+	}
+	body := make([]byte, binary.BigEndian.Uint32(message[head-4:])-4)
+	if _, err := io.ReadFull(from, body); err != nil {
+		return nil, err
+	}
+	return append(message, body...), nil
+}
+
+func isCommit(message []byte) bool {
+	return message[0] == 'Q' && len(message) > 5 && bytes.EqualFold(bytes.TrimRight(message[5:], "\x00"), []byte("commit"))
+}

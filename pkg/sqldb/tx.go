@@ -1,0 +1,273 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"batchctl/pkg/fault"
+)
+
+// Tx is an open transaction of a Conn. It implements batch.Tx.
+type Tx struct {
+	conn   *Conn
+	depth  int             // open savepoints
+	ended  bool            // by Commit or Rollback
+	staged map[string]bool // staging tables used
+}
+
+// Begin starts a transaction: read committed on PostgreSQL, immediate on SQLite, so that it holds the right to write from
+// the start and cannot lose it half way.
+func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
+	if isPostgres(c.db.dialect) {
+		return c.begin(ctx, "begin isolation level read committed")
+	}
+	return c.begin(ctx, "begin immediate")
+}
+
+// BeginSnapshot starts a transaction that only reads, and sees the database as it is now until it ends: repeatable read
+// on PostgreSQL, a read transaction on SQLite.
+func (c *Conn) BeginSnapshot(ctx context.Context) (*Tx, error) {
+	if isPostgres(c.db.dialect) {
+		// It holds no lock that anybody waits for, and its reader may be slow.
+		return c.begin(ctx, "begin isolation level repeatable read, read only; set local idle_in_transaction_session_timeout = 0")
+	}
+	tx, err := c.begin(ctx, "begin deferred")
+	if err != nil {
+		return nil, err
+	}
+	// SQLite takes the snapshot with the first read.
+	if _, err := tx.Exec(ctx, "select count(*) from sqlite_schema"); err != nil {
+		return nil, errors.Join(err, tx.Rollback(ctx))
+	}
+	return tx, nil
+}
+
+func (c *Conn) begin(ctx context.Context, statement string) (*Tx, error) {
+	if c.open {
+		return nil, fault.New(fault.Internal, "a transaction is open already on this connection to %s", c.db.Name())
+	}
+	if _, err := c.Exec(ctx, statement); err != nil {
+		return nil, err
+	}
+	c.open = true
+	return &Tx{conn: c}, nil
+}
+
+// Conn returns the connection that tx is open on.
+func (tx *Tx) Conn() *Conn { return tx.conn }
+
+// Dialect returns what the database speaks.
+func (tx *Tx) Dialect() Dialect { return tx.conn.db.dialect }
+
+// Exec runs one statement.
+func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	return tx.conn.Exec(ctx, query, args...)
+}
+
+// Query returns the rows of a statement; they have to be closed before tx is used again.
+func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
+	return tx.conn.Query(ctx, query, args...)
+}
+
+// Prepare returns a statement that stays prepared on the connection, also behind the end of tx.
+func (tx *Tx) Prepare(ctx context.Context, query string) (*Stmt, error) {
+	return tx.conn.Prepare(ctx, query)
+}
+
+// Commit ends tx. Where the connection dies meanwhile (IsConnectionLost), nobody knows whether it holds. Any other error
+// means that it does not; on SQLite the transaction is then still open (deferred foreign keys), see Active.
+func (tx *Tx) Commit(ctx context.Context) error {
+	c := tx.conn
+	if c.broken {
+		return Classify(driver.ErrBadConn)
+	}
+	err := c.commit(ctx)
+	if err != nil && !isPostgres(c.db.dialect) {
+		return err
+	}
+	tx.ended, c.open = true, false
+	if err == nil {
+		tx.keepStages()
+	}
+	return err
+}
+
+// CommitDurable is Commit that waits until the disk has it, and all commits before it, also where durability is relaxed.
+func (tx *Tx) CommitDurable(ctx context.Context) error {
+	if !tx.conn.db.config.relaxed() {
+		return tx.Commit(ctx)
+	}
+	if isPostgres(tx.Dialect()) {
+		if _, err := tx.Exec(ctx, "set local synchronous_commit = on"); err != nil {
+			return err
+		}
+		return tx.Commit(ctx)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return err
+	}
+	return tx.conn.db.syncLog()
+}
+
+// syncLog makes what an SQLite file's write-ahead log holds durable. A descriptor of its own serves: SQLite keeps its
+// locks on the file and on -shm, so closing this one cannot drop any.
+func (db *DB) syncLog() error {
+	f, err := os.OpenFile(db.path+"-wal", os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // another journal mode: NORMAL already waits there
+	}
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close())
+	}
+	if err != nil {
+		return fault.Wrap(fault.Environment, err, "make the last commit to %s durable", db.location)
+	}
+	return nil
+}
+
+// commit sends COMMIT. On PostgreSQL it is lib/pq's own, which alone sees that a server answers COMMIT in a failed
+// transaction with ROLLBACK and no error. It is not cancelled with ctx, because a cancelled COMMIT is one of unknown
+// outcome; a server that does not answer is left some time after ctx has ended.
+func (c *Conn) commit(ctx context.Context) error {
+	if !isPostgres(c.db.dialect) {
+		_, err := c.Exec(context.WithoutCancel(ctx), "commit")
+		return err
+	}
+	var err error
+	rawErr := c.conn.Raw(func(dc any) error {
+		s := dc.(*session)
+		stop := context.AfterFunc(ctx, func() { s.link.setDeadline(time.Now().Add(answerGrace)) })
+		err = s.pqConn.(driver.Tx).Commit()
+		c.broken = c.broken || !stop() // it has a deadline now
+		return nil
+	})
+	if err = errors.Join(rawErr, err); err == nil {
+		return nil
+	}
+	if IsConnectionLost(err) {
+		c.broken = true
+	}
+	return Classify(err)
+}
+
+// Rollback ends tx without effect. Called after Commit, or again, it does nothing. A connection that cannot roll back is
+// dropped, which does the same. It also works when ctx has ended.
+func (tx *Tx) Rollback(ctx context.Context) error {
+	if tx.ended {
+		return nil
+	}
+	tx.ended = true
+	tx.conn.rollback(ctx)
+	return nil
+}
+
+// rollbackTimeout is how long a rollback may take before the connection is dropped instead.
+const rollbackTimeout = 5 * time.Second
+
+func (c *Conn) rollback(ctx context.Context) {
+	c.open = false
+	if c.broken {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	_, err := c.Exec(ctx, "rollback")
+	if err != nil && !strings.Contains(err.Error(), "no transaction is active") { // SQLite has ended it already
+		c.broken = true
+	}
+}
+
+// Active asks whether the transaction is still open: SQLite ends one by itself after some errors (disk full, I/O), and
+// keeps one open whose COMMIT was refused.
+func (tx *Tx) Active(ctx context.Context) (bool, error) {
+	c := tx.conn
+	if tx.ended || c.broken {
+		return false, nil
+	}
+	if isPostgres(c.db.dialect) {
+		return c.open, nil
+	}
+	_, err := c.Exec(ctx, "begin")
+	if err == nil {
+		tx.ended = true
+		c.rollback(ctx)
+		return false, nil
+	}
+	if strings.Contains(err.Error(), "within a transaction") {
+		return true, nil
+	}
+	return false, err
+}
+
+// Savepoint starts a nested part.
+func (tx *Tx) Savepoint(ctx context.Context) error {
+	_, err := tx.Exec(ctx, "savepoint "+savepoint(tx.depth+1))
+	if err == nil {
+		tx.depth++
+	}
+	return err
+}
+
+// RollbackTo undoes the innermost part, which stays open. On PostgreSQL tx works again after an error behind it.
+func (tx *Tx) RollbackTo(ctx context.Context) error {
+	if tx.depth == 0 {
+		return fault.New(fault.Internal, "rollback to a savepoint that was never set")
+	}
+	tx.forgetStages()
+	_, err := tx.Exec(ctx, "rollback to savepoint "+savepoint(tx.depth))
+	return err
+}
+
+// Nested reports whether a savepoint is open.
+func (tx *Tx) Nested() bool { return tx.depth > 0 }
+
+// Release ends the innermost part and keeps what it did.
+func (tx *Tx) Release(ctx context.Context) error {
+	if tx.depth == 0 {
+		return fault.New(fault.Internal, "release of a savepoint that was never set")
+	}
+	_, err := tx.Exec(ctx, "release savepoint "+savepoint(tx.depth))
+	if err == nil {
+		tx.depth--
+	}
+	return err
+}
+
+func savepoint(depth int) string { return "batchctl_" + strconv.Itoa(depth) }
+
+// CheckDeferred makes constraints that are deferred to COMMIT be checked now, and from now on at once. On SQLite, which
+// has no such switch, it looks for violated foreign keys and returns the first as an error of class constraint.
+func (tx *Tx) CheckDeferred(ctx context.Context) error {
+	if isPostgres(tx.Dialect()) {
+		_, err := tx.Exec(ctx, "set constraints all immediate")
+		return err
+	}
+	rows, err := tx.Query(ctx, "pragma foreign_key_check")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	if !rows.Next() {
+		return Classify(rows.Err())
+	}
+	var table, parent string
+	var row, key any
+	if err := rows.Scan(&table, &row, &parent, &key); err != nil {
+		return Classify(err)
+	}
+	return fault.New(fault.Constraint, "FOREIGN KEY constraint failed: %s, row %s, has no parent in %s", table, rowName(row), parent).
+		WithCode("SQLITE_CONSTRAINT_FOREIGNKEY")
+}
+
+func rowName(row any) string {
+	if row == nil {
+		return "unknown"
+	}
+	return fmt.Sprint(row)
+}

@@ -1,0 +1,151 @@
+package writers
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/catalog"
+	"batchctl/pkg/fault"
+	"batchctl/pkg/record"
+	"batchctl/pkg/sqldb"
+)
+
+// sqlTable writes records as rows of a table. What it wrote lives in the step's transaction, so there is nothing of its
+// own to undo.
+type sqlTable struct {
+	conf *sqlConf
+	env  *catalog.Env
+
+	columns []sqldb.Column // of the table; nil: there is none yet
+	made    bool           // the table was made since Open: whether that is committed nobody has said
+	bulk    bool           // COPY may be used
+	unique  bool           // the key names at most one row
+	wrote   bool
+
+	schema *record.Schema // that bound belongs to
+	bound  *sqlBinding
+	plan   sqlPlan
+	args   []any
+}
+
+// sqlState is what a restart has to know: whether the table must be there.
+type sqlState struct {
+	Wrote bool `json:"wrote"`
+}
+
+// Connection returns the name of the database that the writer writes into.
+func (w *sqlTable) Connection() string { return w.conf.Connection }
+
+// Open looks the table up. Where rows of this step have been committed and the table is gone, a restart would load the
+// rest into a new one; that is refused.
+func (w *sqlTable) Open(ctx context.Context, from batch.State) error {
+	var state sqlState
+	if len(from) > 0 {
+		if err := json.Unmarshal(from, &state); err != nil {
+			return fault.Wrap(fault.Internal, err, "state of the sql writer")
+		}
+	}
+	db, err := w.env.Connect(w.conf.Connection)
+	if err != nil {
+		return err
+	}
+	w.schema, w.made, w.wrote = nil, false, state.Wrote
+	if err := w.look(ctx, db); err != nil {
+		return err
+	}
+	if w.columns == nil && w.wrote {
+		return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "table %s, which this step has written rows into, is gone", w.conf.Table).
+			WithHint("restore the table, or start the job anew")
+	}
+	return nil
+}
+
+// look reads from the catalogue what the table is. A missing one is an error unless it is to be made.
+func (w *sqlTable) look(ctx context.Context, q sqldb.Querier) error {
+	w.columns, w.schema = nil, nil
+	columns, err := sqldb.Columns(ctx, q, w.conf.Table)
+	if fault.CodeOf(err) == sqldb.NoSuchTable && w.conf.Create {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if w.bulk, err = sqldb.CanBulkLoad(ctx, q, w.conf.Table); err != nil {
+		return err
+	}
+	w.bulk = w.bulk && w.conf.Bulk != "never"
+	w.columns = columns
+	return w.checkKey(ctx, q)
+}
+
+// checkKey finds out whether the key is unique. Upsert and ignore cannot work where it is not: the database would say so
+// with the first row.
+func (w *sqlTable) checkKey(ctx context.Context, q sqldb.Querier) error {
+	if len(w.conf.Key) == 0 {
+		return nil
+	}
+	names := make([]string, len(w.conf.Key))
+	for i, name := range w.conf.Key {
+		column, ok := findSQLColumn(q.Dialect(), w.columns, name)
+		if !ok {
+			return unknownSQLColumn(w.conf.Table, name, "key", w.columns)
+		}
+		names[i] = column.Name
+	}
+	keys, err := sqldb.UniqueKeys(ctx, q, w.conf.Table)
+	if err != nil {
+		return err
+	}
+	w.unique = sqldb.IsUnique(keys, names)
+	mode := sqldb.Mode(w.conf.Mode)
+	if w.unique || mode != sqldb.Upsert && mode != sqldb.Ignore {
+		return nil
+	}
+	return fault.New(fault.Definition, "mode %s needs a unique index on (%s), which table %s has not", mode, strings.Join(w.conf.Key, ", "), w.conf.Table).
+		WithHint("%s", uniqueHint(keys, w.conf))
+}
+
+func uniqueHint(keys [][]string, conf *sqlConf) string {
+	if len(keys) > 0 {
+		return "its unique keys are (" + strings.Join(joinEach(keys), "), (") + ")"
+	}
+	return "create unique index on " + conf.Table + " (" + strings.Join(conf.Key, ", ") + ")"
+}
+
+func joinEach(lists [][]string) []string {
+	var joined []string
+	for _, list := range lists {
+		joined = append(joined, strings.Join(list, ", "))
+	}
+	return joined
+}
+
+// State says that rows were written; the rows themselves are the transaction's.
+func (w *sqlTable) State() (batch.State, error) {
+	if !w.wrote {
+		return nil, nil
+	}
+	return json.Marshal(sqlState{Wrote: true})
+}
+
+// Flush does nothing: rows become durable with their transaction.
+func (w *sqlTable) Flush(context.Context, batch.Tx) error { return nil }
+
+// Close does nothing: the transaction is the runner's, the connection the plan's.
+func (w *sqlTable) Close() error { return nil }
+
+// Check reports what is wrong before anything runs: a connection, a table, a column, a key that is not there. in is the
+// schema of the records, nil where it is not known yet. A table that is to be made is no error.
+func (w *sqlTable) Check(ctx context.Context, in *record.Schema) error {
+	db, err := w.env.Connect(w.conf.Connection)
+	if err != nil {
+		return err
+	}
+	if err := w.look(ctx, db); err != nil || w.columns == nil || in == nil {
+		return err
+	}
+	_, err = w.bind(db.Dialect(), in)
+	return err
+}

@@ -1,0 +1,223 @@
+package writers
+
+import (
+	"context"
+	"errors"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
+	"batchctl/pkg/record"
+	"batchctl/pkg/sqldb"
+)
+
+// Write writes the rows in tx. After an error nothing of the call is to be kept: on SQLite it is undone already, on
+// PostgreSQL the transaction may be aborted. A single bad row is named by a RowError.
+func (w *sqlTable) Write(ctx context.Context, tx batch.Tx, rows []record.Record) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	target, err := sqlTransaction(tx)
+	if err != nil {
+		return err
+	}
+	defer func() { w.plan.rows = nil }() // they are the caller's
+	err = w.prepare(ctx, target, rows)
+	if err == nil {
+		err = w.attempt(ctx, target)
+	}
+	if err != nil {
+		w.forget()
+		return err
+	}
+	w.wrote = true
+	return nil
+}
+
+// sqlTransaction returns the database's transaction that the runner hands over.
+func sqlTransaction(tx batch.Tx) (*sqldb.Tx, error) {
+	if target, ok := tx.(*sqldb.Tx); ok && target != nil {
+		return target, nil
+	}
+	return nil, fault.New(fault.Internal, "the sql writer was called without a transaction of its database")
+}
+
+// forget drops what may not hold any more once the attempt is rolled back: a table that was made in it.
+func (w *sqlTable) forget() {
+	w.schema = nil
+	if w.made {
+		w.columns, w.made = nil, false
+	}
+}
+
+// prepare binds the schema, makes the table where it is missing, and plans the rows.
+func (w *sqlTable) prepare(ctx context.Context, tx *sqldb.Tx, rows []record.Record) error {
+	if schema := rows[0].Schema; w.schema != schema {
+		if w.columns == nil {
+			if err := w.create(ctx, tx, schema); err != nil {
+				return err
+			}
+		}
+		bound, err := w.bind(tx.Dialect(), schema)
+		if err != nil {
+			return err
+		}
+		w.schema, w.bound = schema, bound
+	}
+	w.plan.format.Location = w.location()
+	return w.plan.fill(w.bound, rows)
+}
+
+// apply writes the planned rows from lo to hi.
+func (w *sqlTable) apply(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
+	switch {
+	case w.single():
+		return w.runEach(ctx, tx, lo, hi)
+	case w.bulk:
+		return w.load(ctx, tx, lo, hi)
+	}
+	return w.runBatches(ctx, tx, lo, hi)
+}
+
+// single reports whether rows have to be written one by one: a statement for many says only how many it affected in all.
+func (w *sqlTable) single() bool {
+	mode := w.bound.write.Mode
+	return w.conf.ExpectRows > 0 && !w.unique && (mode == sqldb.Update || mode == sqldb.Delete)
+}
+
+// load sends the rows with COPY.
+func (w *sqlTable) load(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
+	var bad *batch.RowError
+	n, err := tx.Merge(ctx, w.bound.write, func(to *sqldb.CopyWriter) error {
+		for i := lo; i < hi; i++ {
+			e := &w.plan.order[i]
+			for c := range w.bound.fields {
+				v, err := w.plan.cell(w.bound, e, c)
+				if err != nil {
+					errors.As(err, &bad)
+					return err
+				}
+				to.Value(v)
+			}
+			if err := to.EndRow(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	switch line, ok := sqldb.CopyLine(err); {
+	case bad != nil:
+		return bad
+	case ok && line >= 1 && line <= hi-lo:
+		return &batch.RowError{Row: w.plan.order[lo+line-1].row, Err: err}
+	case err != nil:
+		return explainSQL(err)
+	}
+	return w.checkCount(n, lo, hi)
+}
+
+// sqlBatches are the sizes of multi-row statements. Few different ones, so that all stay prepared.
+var sqlBatches = [...]int{50, 10, 1}
+
+// runBatches writes rows with prepared statements of several rows each.
+func (w *sqlTable) runBatches(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
+	total := int64(0)
+	for at := lo; at < hi; {
+		size := 1
+		for _, s := range sqlBatches {
+			if s <= hi-at && s*len(w.bound.fields) <= w.bound.dialect.MaxBinds() {
+				size = s
+				break
+			}
+		}
+		n, err := w.run(ctx, tx, at, at+size)
+		if err != nil {
+			return err
+		}
+		total += n
+		at += size
+	}
+	return w.checkCount(total, lo, hi)
+}
+
+func (w *sqlTable) runEach(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
+	for i := lo; i < hi; i++ {
+		n, err := w.run(ctx, tx, i, i+1)
+		if err == nil {
+			err = w.checkCount(n, i, i+1)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run executes the prepared statement for the rows from lo to hi.
+func (w *sqlTable) run(ctx context.Context, tx *sqldb.Tx, lo, hi int) (int64, error) {
+	b := w.bound
+	text, ok := b.texts[hi-lo]
+	if !ok {
+		text = b.write.SQL(b.dialect, hi-lo)
+		b.texts[hi-lo] = text
+	}
+	stmt, err := tx.Prepare(ctx, text)
+	if err != nil {
+		return 0, err
+	}
+	w.args = w.args[:0]
+	for i := lo; i < hi; i++ {
+		for c := range b.fields {
+			v, err := w.plan.cell(b, &w.plan.order[i], c)
+			if err != nil {
+				return 0, err
+			}
+			w.args = append(w.args, b.dialect.Argument(v))
+		}
+	}
+	n, err := stmt.Exec(ctx, w.args...)
+	clear(w.args)
+	if err != nil && hi-lo == 1 && fault.ClassOf(err).Data() {
+		return 0, &batch.RowError{Row: w.plan.order[lo].row, Err: err}
+	}
+	return n, explainSQL(err)
+}
+
+// checkCount compares the rows affected with expect_rows. Which row is to blame is known where there is only one.
+func (w *sqlTable) checkCount(n int64, lo, hi int) error {
+	want := w.conf.ExpectRows * int64(hi-lo)
+	if want == 0 || n == want {
+		return nil
+	}
+	err := fault.New(fault.Validation, "%s of table %s affected %d rows, expect_rows is %d", w.bound.write.Mode, w.conf.Table, n, want).
+		WithCode("unexpected_rows")
+	if hi-lo > 1 {
+		return err
+	}
+	e := &w.plan.order[lo]
+	if key := w.keyText(e); key != "" {
+		err.Message += ": " + key
+	}
+	return &batch.RowError{Row: e.row, Err: err}
+}
+
+// keyText names a row by its key: id=7, day=2026-11-20.
+func (w *sqlTable) keyText(e *sqlEntry) string {
+	text := ""
+	for i, c := range w.bound.key {
+		if i > 0 {
+			text += ", "
+		}
+		text += w.bound.write.Columns[c].Name + "=" + w.plan.rows[e.row].At(w.bound.fields[c]).String()
+	}
+	return text
+}
+
+// explainSQL adds what to do about errors whose cause is in how keys compare.
+func explainSQL(err error) error {
+	const touchedTwice = "21000" // cardinality_violation
+	if fault.CodeOf(err) != touchedTwice {
+		return err
+	}
+	return fault.Wrap(fault.ClassOf(err), err, "two keys of a chunk differ as texts but are equal to the database").
+		WithCode(touchedTwice).WithHint("give the key field the type of its column, or one spelling, before it is written")
+}
