@@ -43,14 +43,14 @@ func (b *bars) progress(e batch.StepProgress) {
 	if b.bar == nil {
 		b.bar = newBar(b.to, e.Total)
 	}
-	elapsed := time.Since(b.at)
-	b.bar.Describe(fmt.Sprintf("  %s %s records %s", e.Step.Name, grouped(e.Counters.Read), rate(e.Counters.Read-b.from, elapsed)))
 	if e.Total > 0 {
 		b.bar.ChangeMax64(e.Total)
 		_ = b.bar.Set64(min(e.Done, e.Total))
 	} else {
 		_ = b.bar.Add(1)
 	}
+	elapsed := time.Since(b.at)
+	b.bar.Describe(fmt.Sprintf("  %s %s records %s", e.Step.Name, grouped(e.Counters.Read), rate(e.Counters.Read-b.from, elapsed)))
 }
 
 func newBar(to io.Writer, total int64) *progressbar.ProgressBar {

@@ -1,3 +1,5 @@
+// Package config decodes YAML strictly: every error with its place, all of them at once; defaults, ${...}, and what a
+// secret is.
 package config
 
 import (

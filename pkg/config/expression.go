@@ -40,15 +40,16 @@ func (d *Decoder) expression(n Node) (Expression, error) {
 }
 
 func (d *Decoder) noReferences(n Node) error {
-	for _, r := range references(n.Text()) {
-		if strings.Contains(n.Text()[:r.start], `"`) && insideQuotes(n.Text(), r.start) {
-			return n.ErrorAt(r.start, "%s", d.named("${...} is not expanded inside expressions")).WithCode("reference_in_expression").
-				WithHint("join texts with +: %s", "\"...\" + "+nameOr(r.name, "params.name"))
-		}
-		return n.ErrorAt(r.start, "%s", d.named("${...} is not expanded inside expressions")).WithCode("reference_in_expression").
-			WithHint("write %s", nameOr(r.name, "params.name"))
+	found := references(n.Text())
+	if len(found) == 0 {
+		return nil
 	}
-	return nil
+	first := found[0]
+	e := n.ErrorAt(first.start, "%s", d.named("${...} is not expanded inside expressions")).WithCode("reference_in_expression")
+	if insideQuotes(n.Text(), first.start) {
+		return e.WithHint("join texts with +: %s", "\"...\" + "+nameOr(first.name, "params.name"))
+	}
+	return e.WithHint("write %s", nameOr(first.name, "params.name"))
 }
 
 func nameOr(name, other string) string {

@@ -70,6 +70,14 @@ func (n Node) Errorf(format string, args ...any) *fault.Error {
 	return n.document.locate(e, n.yaml.Line, n.yaml.Column)
 }
 
+// Wrap returns err with n's position and source line; its class, code and hint stay, and it can be unwrapped. The message
+// says what was being done, "" where err does.
+func (n Node) Wrap(err error, format string, args ...any) *fault.Error {
+	e := n.Errorf(format, args...)
+	e.Class, e.Code, e.Hint, e.Err = fault.ClassOf(err), fault.CodeOf(err), fault.HintOf(err), err
+	return e
+}
+
 // ErrorAt is Errorf at the byte offset of n's Text: where in an expression or a query the trouble lies. Where the source
 // does not show the text as it is (escapes, folded lines), the error stands at n.
 func (n Node) ErrorAt(offset int, format string, args ...any) *fault.Error {

@@ -7,7 +7,8 @@ import (
 )
 
 // Value returns a scalar as a value of the kind that YAML takes it for: null, a boolean, an int or a decimal in plain
-// notation with their texts, and anything else, dates among it, as text. Lists and mappings are null. ${...} stays as it is.
+// notation with their texts, and anything else, dates among it, as text. Lists and mappings are null. ${...} stays as
+// it is.
 func (n Node) Value() record.Value {
 	text := n.Text()
 	switch {

@@ -24,16 +24,17 @@ type CSVReaderOptions struct {
 //
 // Lines end with LF or CRLF; a carriage return alone is refused in an unquoted field (a quoted one keeps it), but for
 // one at the very end of the input. A UTF-8 byte order mark at the beginning is dropped. Lines without any byte are
-// skipped, so a record of one empty field is written as a quoted one. All other bytes are data: blanks are not trimmed. A quoted
-// field keeps its line ends as they are. An escape character other than the quote counts only inside quoted fields, in
-// front of a quote or another escape; elsewhere it is data.
+// skipped, so a record of one empty field is written as a quoted one. All other bytes are data: blanks are not trimmed.
+// A quoted field keeps its line ends as they are. An escape character other than the quote counts only inside quoted
+// fields, in front of a quote or another escape; elsewhere it is data.
 //
 // Strict reading refuses a quote inside an unquoted field and anything but a delimiter or line end behind a closing
-// quote. Lenient reading takes such quotes, and carriage returns, as data, and drops blanks around a quoted field. A quoted field
-// that never ends, NUL bytes, invalid UTF-8 and records above MaxRecord are refused by both.
+// quote. Lenient reading takes such quotes, and carriage returns, as data, and drops blanks around a quoted field. A
+// quoted field that never ends, NUL bytes, invalid UTF-8 and records above MaxRecord are refused by both.
 //
-// Behind a bad record reading goes on with the next line: the one after the line in which the fault was found, or, where a quoted field never ends, after the
-// line in which it was opened.
+// Behind a bad record reading goes on with the next line: the one after the line in which the fault was found, or,
+// where a quoted field never ends, after the line in which it was opened. Behind a record above MaxRecord it goes on
+// after the record's first line, since most often a quote that was not meant as one made it so large.
 type CSVReader struct {
 	name      string
 	delimiter []byte

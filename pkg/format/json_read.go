@@ -17,14 +17,15 @@ type JSONReaderOptions struct {
 	MaxRecord int      // bytes; DefaultMaxRecord where 0
 }
 
-// JSONReader reads objects one by one, strictly as RFC 8259 says: also keys that stand twice, invalid UTF-8 and halves of
-// surrogate pairs are refused, and the end of an array and of the text around it is checked. A byte order mark at the beginning is
-// dropped, as the RFC allows. Keys keep their order, numbers their text. It makes no allocation for a record.
+// JSONReader reads objects one by one, strictly as RFC 8259 says: also keys that stand twice, invalid UTF-8 and halves
+// of surrogate pairs are refused, and the end of an array and of the text around it is checked. A byte order mark at
+// the beginning is dropped, as the RFC allows. Keys keep their order, numbers their text. It makes no allocation for a
+// record.
 //
 // Of lines, empty ones are skipped; behind a bad one reading goes on with the next. In an array it goes on with the
-// next element, where the end of the bad one can be found by its brackets; a text that is no array, not closed or goes on behind
-// its end is an error of class environment, which cannot be skipped. In objects around an array only the keys of Root are
-// checked for standing twice, each in its object.
+// next element, where the end of the bad one can be found by its brackets; a text that is no array, not closed or goes
+// on behind its end is an error of class environment, which cannot be skipped. In objects around an array only the keys
+// of Root are checked for standing twice, each in its object.
 type JSONReader struct {
 	options JSONReaderOptions
 	max     int
@@ -140,7 +141,8 @@ func (j *JSONReader) nextLine() error {
 	}
 }
 
-// lineRecord takes the text of a line, without blanks around it, as the record's raw text. It reports whether there is any.
+// lineRecord takes the text of a line, without blanks around it, as the record's raw text. It reports whether there is
+// any.
 func (j *JSONReader) lineRecord(line []byte) bool {
 	from, to := 0, len(line)
 	for from < to && isJSONBlank(line[from]) {

@@ -6,9 +6,9 @@ import (
 	"batchctl/pkg/record"
 )
 
-// Value returns the field's value: null, a boolean, an int with its text, a decimal with its text, a text, or the JSON of an
-// object, an array, or a number with an exponent or more digits than a decimal takes. raw is the record's Raw as a text that lives as
-// long as the value; a text with escapes is unescaped into the arena.
+// Value returns the field's value: null, a boolean, an int with its text, a decimal with its text, a text, or the JSON
+// of an object, an array, or a number with an exponent or more digits than a decimal takes. raw is the record's Raw as
+// a text that lives as long as the value; a text with escapes is unescaped into the arena.
 func (f *JSONField) Value(raw string, arena *record.Arena) record.Value {
 	text := raw[f.Start:f.End]
 	switch f.Kind {

@@ -1,3 +1,5 @@
+// Package format is CSV and JSON as bytes and offsets: tokenizers that can begin behind any record, and encoders. It opens
+// no files.
 package format
 
 import "io"

@@ -62,7 +62,7 @@ func (l *targetLedger) Commit(ctx context.Context, key batch.LaneKey, fn func(ba
 	defer lane.mutex.Unlock()
 	next, sent, err := l.attempt(ctx, lane, fn)
 	if err != nil {
-		if !sent {
+		if !sent || fault.CodeOf(err) == sqldb.SyncFailed {
 			return next, err
 		}
 		if next, err = l.settle(context.WithoutCancel(ctx), lane, next, err); err != nil {

@@ -15,7 +15,7 @@ import (
 // long as the server takes to notice that its client is gone. reconnectTimeout bounds how long a server that cannot be
 // reached is waited for.
 const (
-	settleTimeout    = time.Minute
+	settleTimeout    = 2 * time.Minute
 	reconnectTimeout = 10 * time.Second
 	reconnectPause   = 100 * time.Millisecond
 )

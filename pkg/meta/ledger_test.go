@@ -180,6 +180,77 @@ func promptly(t *testing.T, commit func() (batch.Checkpoint, error)) (at batch.C
 	}
 }
 
+func TestSettlingWaitsForATransactionThatMayStillCommit(t *testing.T) {
+	t.Parallel()
+	direct := sqltest.Postgres(t)
+	proxy, through := sqltest.NewProxy(t, direct)
+	db, watcher := targetDB(t, "postgres", through), targetDB(t, "postgres", direct)
+	makeWritten(t, watcher)
+	l := claimTarget(t, db, TargetOptions{})
+	proxy.FailCommit(sqltest.AbandonServer)
+	_, err := promptly(t, func() (batch.Checkpoint, error) {
+		done := make(chan error, 1)
+		go func() {
+			_, err := commitTargetRow(t, l, 1)
+			done <- err
+		}()
+		waiting := 0
+		for waiting == 0 { // the abandoned session holds the row, and whoever asks has to wait
+			query := "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%batchctl_checkpoint%for update%'"
+			if _, err := one(t.Context(), watcher, to(&waiting), query); err != nil {
+				return batch.Checkpoint{}, err
+			}
+		}
+		select {
+		case err := <-done:
+			return batch.Checkpoint{}, fmt.Errorf("it did not wait: %w", err)
+		default:
+		}
+		if _, err := watcher.Exec(t.Context(), `select pg_terminate_backend(pid, 3000) from pg_stat_activity
+			where datname = current_database() and state = 'idle in transaction' and query like 'update batchctl_checkpoint%'`); err != nil {
+			return batch.Checkpoint{}, err
+		}
+		return batch.Checkpoint{}, <-done
+	})
+	if !errors.Is(err, batch.ErrRolledBack) {
+		t.Errorf("got %v, want ErrRolledBack", err)
+	}
+	if _, err := commitTargetRow(t, l, 1); err != nil {
+		t.Fatal(err)
+	}
+	wantWritten(t, watcher, 1)
+}
+
+func TestManyLostAnswersLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
+	direct := sqltest.Schema(t)
+	proxy, through := sqltest.NewProxy(t, direct)
+	db := targetDB(t, "postgres", through)
+	makeWritten(t, db)
+	l := claimTarget(t, db, TargetOptions{})
+	faults := []sqltest.Fault{sqltest.SwallowAnswer, sqltest.None, sqltest.DropCommit, sqltest.SwallowAnswer, sqltest.SwallowAnswer, sqltest.DropCommit}
+	var want []int
+	retries := 0
+	for row := 1; row <= 30; {
+		proxy.FailCommit(faults[(row+retries)%len(faults)])
+		_, err := promptly(t, func() (batch.Checkpoint, error) { return commitTargetRow(t, l, row) })
+		switch {
+		case err == nil:
+			want = append(want, row)
+			row++
+		case errors.Is(err, batch.ErrRolledBack):
+			retries++
+		default:
+			t.Fatal(err)
+		}
+	}
+	if retries == 0 {
+		t.Error("no commit was lost: the test shows nothing")
+	}
+	proxy.FailCommit(sqltest.None)
+	wantWritten(t, db, want...)
+}
+
 func TestBackendTerminatedDuringACommitLosesNothing(t *testing.T) {
 	t.Parallel()
 	db := targetDB(t, "postgres", sqltest.Schema(t))

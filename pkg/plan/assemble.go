@@ -155,7 +155,7 @@ func (a *assembly) export(s *job.Step, step *batch.StepExecution) (batch.Context
 	for _, e := range s.Export {
 		v, err := a.evaluate(e.Value, live)
 		if err != nil {
-			return nil, e.Value.Node.Errorf("export %s: %s", e.Name, err)
+			return nil, placedIn(e.Value, err, "export "+e.Name)
 		}
 		values[e.Name] = v.AppendJSON(nil)
 	}
@@ -172,4 +172,16 @@ func (a *assembly) evaluate(e config.Expression, scope config.Scope) (record.Val
 		return record.Value{}, err
 	}
 	return program.Eval(record.Record{}, new(record.Arena))
+}
+
+// placedIn gives an error of an expression its place in the definition.
+func placedIn(e config.Expression, err error, what string) error {
+	at := e.Node.Wrap(err, "%s", what)
+	if offset, ok := expr.Offset(err); ok {
+		at.Pos = e.Node.ErrorAt(offset, "").Pos
+	}
+	if at.Hint == "" {
+		at.Hint = e.Hint()
+	}
+	return at
 }

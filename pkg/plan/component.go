@@ -78,9 +78,7 @@ func placed(c job.Component, err error) error {
 	if fault.PositionOf(err).Line != 0 {
 		return err
 	}
-	at := c.Kind.Errorf("%s", err.Error())
-	at.Class, at.Code, at.Hint, at.Err = fault.ClassOf(err), fault.CodeOf(err), fault.HintOf(err), nil
-	return at
+	return c.Kind.Wrap(err, "")
 }
 
 // nested makes a component that stands inside another one.

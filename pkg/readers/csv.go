@@ -20,7 +20,7 @@ type csvConf struct {
 	Comment          string     `yaml:"comment" help:"lines that begin with it are passed over"`
 	Header           bool       `yaml:"header" default:"true" help:"the first line names the columns; where it is false, columns does"`
 	Columns          columnList `yaml:"columns" help:"types of some columns, the others stay text; or the names of all, which override the header's"`
-	NullText         *string    `yaml:"null_text" help:"unquoted fields that are null. Without it, empty fields of columns that are not text are null"`
+	NullText         *string    `yaml:"null_text" help:"unquoted fields that are null, such as \"NULL\" (in quotes: YAML reads NULL as nothing). Without it, empty fields of columns that are not text are null"`
 	SkipLines        int        `yaml:"skip_lines" help:"lines to pass over at the beginning of each file, before the header"`
 	DecimalSeparator string     `yaml:"decimal_separator" default:"." enum:".|," help:"point or comma"`
 	DateFormat       string     `yaml:"date_format" help:"pattern of date columns, such as dd.MM.yyyy; without it yyyy-MM-dd"`
@@ -38,13 +38,13 @@ type csvReader struct {
 	names   []string // of the columns, from the first header or the definition; nil before
 	schema  *record.Schema
 	columns []csvColumn
-	plain   bool // all columns are text, and no text means null
 }
 
 // csvColumn is what a reader does with a column.
 type csvColumn struct {
-	name string
-	kind record.Kind
+	name  string
+	kind  record.Kind
+	plain bool // text, and no text means null
 }
 
 // newCSV returns the reader of a configuration. It opens nothing.
@@ -169,7 +169,7 @@ func (r *csvReader) fill(row []record.Value, rec *format.CSVRecord, raw string, 
 		if f.Escaped {
 			text = record.String(r.scan.AppendField(arena.Alloc(len(text))[:0], rec.Raw, *f))
 		}
-		if r.plain {
+		if r.columns[i].plain {
 			row[i] = record.OfText(text)
 			continue
 		}
@@ -182,8 +182,8 @@ func (r *csvReader) fill(row []record.Value, rec *format.CSVRecord, raw string, 
 	return nil
 }
 
-// value returns what a field stands for. A quoted field of a text column is never null, so that texts which read like null_text
-// survive; other columns have no use for a quoted one.
+// value returns what a field stands for. A quoted field of a text column is never null, so that texts which read like
+// null_text survive; other columns have no use for a quoted one.
 func (r *csvReader) value(c *csvColumn, text string, quoted bool) (record.Value, error) {
 	null := r.conf.NullText
 	if c.kind == record.Text {
@@ -210,7 +210,8 @@ func (r *csvReader) State() (batch.State, error) { return r.state(r.names) }
 // Close closes the file.
 func (r *csvReader) Close() error { return r.close() }
 
-// Schema reads the header of the first file, or takes the columns of the definition. A file that is not there yet has none.
+// Schema reads the header of the first file, or takes the columns of the definition. A file that is not there yet has
+// none.
 func (r *csvReader) Schema(ctx context.Context) (*record.Schema, error) {
 	err := r.Open(ctx, nil)
 	closed := r.Close()

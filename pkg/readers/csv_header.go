@@ -57,7 +57,8 @@ func (r *csvReader) header() ([]string, error) {
 	}
 	if !r.named() {
 		if len(declared) != len(names) {
-			return nil, fault.New(fault.Definition, "columns has %s, but the header has %d: %s", countOf(len(declared), "name"), len(names), list(names)).At(r.at(rec.Line))
+			return nil, fault.New(fault.Definition, "columns has %s, but the header has %d: %s",
+				countOf(len(declared), "name"), len(names), list(names)).At(r.at(rec.Line))
 		}
 		return declared, nil
 	}
@@ -102,8 +103,8 @@ func (r *csvReader) otherColumns(names []string) error {
 		return fault.New(fault.Environment, "the columns are not those of %s: %s instead of %s", r.files[0], list(names), list(r.names)).
 			At(r.at(line)).WithHint("files that are read together have the same columns in the same order")
 	}
-	return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "the columns are no longer those of the first run: %s instead of %s", list(names), list(r.names)).
-		At(r.at(line)).WithCode("input_changed").WithHint("put the header back as it was, or start a new run")
+	return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "the columns are no longer those of the first run: %s instead of %s",
+		list(names), list(r.names)).At(r.at(line)).WithCode("input_changed").WithHint("put the header back as it was, or start a new run")
 }
 
 // list returns names for a message.
@@ -123,9 +124,8 @@ func (r *csvReader) bind(names []string) error {
 	}
 	columns := make([]csvColumn, len(names))
 	fields := make([]record.Field, len(names))
-	r.plain = r.conf.NullText == nil
 	for i, name := range names {
-		columns[i] = csvColumn{name: name, kind: record.Text}
+		columns[i] = csvColumn{name: name, kind: record.Text, plain: r.conf.NullText == nil}
 		fields[i] = record.Field{Name: name, Kind: record.Text}
 	}
 	for _, c := range r.conf.Columns.columns {
@@ -135,7 +135,7 @@ func (r *csvReader) bind(names []string) error {
 				WithHint("%s", fault.DidYouMean(c.name, names))
 		}
 		columns[at].kind, fields[at].Kind = c.kind, c.kind
-		r.plain = r.plain && c.kind == record.Text
+		columns[at].plain = columns[at].plain && c.kind == record.Text
 	}
 	schema, err := record.NewSchema(fields...)
 	if err != nil {

@@ -24,7 +24,7 @@ func TestCSVReaderOptions(t *testing.T) {
 			"i,t,d,f,b,day,at,j\n-7,x,1.50,2.5,true,2026-11-21,2026-11-21T10:15:30Z,[1]\n",
 			[]string{`i=int:-7 t=text:"x" d=decimal:1.50 f=float:2.5 b=bool:true day=date:2026-11-21 at=datetime:2026-11-21T10:15:30Z j=json:[1]`}},
 		{"empty typed fields are null", `{type: csv, path: in.csv, columns: {i: int}}`, "i,t\n,\n\"\",\"\"\n", []string{`i=null t=text:""`, `i=null t=text:""`}},
-		{"null text", `{type: csv, path: in.csv, columns: {i: int}, null_text: NULL}`, "i,t\nNULL,NULL\n\"NULL\",\"NULL\"\n1,\n,x\n",
+		{"null text", `{type: csv, path: in.csv, columns: {i: int}, null_text: "NULL"}`, "i,t\nNULL,NULL\n\"NULL\",\"NULL\"\n1,\n,x\n",
 			[]string{`i=null t=null`, `i=null t=text:"NULL"`, `i=int:1 t=text:""`, `! in.csv:5: column i: "" is not an int`}},
 		{"empty null text", `{type: csv, path: in.csv, null_text: ""}`, "a,b\n,\"\"\n", []string{`a=null b=text:""`}},
 		{"decimal comma", `{type: csv, path: in.csv, columns: {d: decimal}, decimal_separator: ",", delimiter: ;}`, "d\n12,50\n1.5\n",
@@ -50,7 +50,7 @@ func TestCSVReaderOptions(t *testing.T) {
 		{"header name empty", `{type: csv, path: in.csv}`, "a,,b\n", []string{`!! environment: in.csv:1: column 2 of the header has no name: a, , b`}},
 		{"header broken", `{type: csv, path: in.csv}`, "a,\"b\n", []string{`!! environment: in.csv:1:3: the header cannot be read: quoted field is never closed`}},
 		{"unknown column", `{type: csv, path: in.csv, columns: {amuont: int}}`, "id,amount\n1,2\n",
-			[]string{`!! definition: job.yaml:1:38: reader csv: column "amuont" is not in the header of in.csv`}},
+			[]string{`!! definition: job.yaml:1:37: reader csv: column "amuont" is not in the header of in.csv`}},
 		{"too few names", `{type: csv, path: in.csv, columns: [a]}`, "a,b\n", []string{`!! definition: in.csv:1: columns has 1 name, but the header has 2: a, b`}},
 	}
 	for _, c := range cases {

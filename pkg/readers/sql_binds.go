@@ -42,7 +42,7 @@ func placed(n config.Node, err error) error {
 	if fault.PositionOf(err).Line > 0 {
 		return err
 	}
-	return n.Errorf("%s", err).WithCode(fault.CodeOf(err)).WithHint("%s", fault.HintOf(err))
+	return n.Wrap(err, "")
 }
 
 // evaluate computes the args, once for the life of the reader: a restart within it sees the same values.

@@ -203,7 +203,7 @@ func (r *sqlReader) checkNulls(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	if rows.Next() {
 		return r.conf.Query.Node.Errorf("reader sql: keyset (%s) is null in some rows, which were not read", strings.Join(r.conf.Keyset, ", ")).
 			WithCode("null_key").WithHint("leave such rows out of the query, or order by columns that are never null")

@@ -27,7 +27,7 @@ func (p *sqlPages) load(ctx context.Context, r *sqlReader) error {
 	if err != nil {
 		return err
 	}
-	defer cursor.Close()
+	defer func() { _ = cursor.Close() }()
 	p.rows.SetSchema(r.schema)
 	for {
 		found, bad, err := scanSQL(cursor, r.row, &p.rows.Arena)

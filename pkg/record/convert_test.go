@@ -100,7 +100,7 @@ func FuzzDateTime(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		want, err := time.Parse(time.RFC3339Nano, s)
 		v, ok := parseISO(s)
-		if err == nil && want.Nanosecond()%1 == 0 && !strings.Contains(s, ",") && len(s) <= 35 && s[len(s)-1] != 'z' && digitsIn(afterPoint(s)) <= 9 && s[11:19] == want.Format("15:04:05") {
+		if err == nil && !strings.Contains(s, ",") && len(s) <= 35 && s[len(s)-1] != 'z' && digitsIn(afterPoint(s)) <= 9 && s[11:19] == want.Format("15:04:05") {
 			if !ok || !v.Time().Equal(want) {
 				t.Fatalf("%q = %v, %v, want %v", s, v.Time(), ok, want)
 			}

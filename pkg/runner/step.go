@@ -179,5 +179,9 @@ func (r *Runner) endStep(ctx context.Context, execution *batch.StepExecution, er
 	return err
 }
 
-// saveEvery is how often a running step's counters are saved for those who look. Nothing depends on them.
-const saveEvery = 500 * time.Millisecond
+// How often a running step tells the observer how far it is, and saves its counters for those who look. Nothing depends
+// on either.
+const (
+	showEvery = 200 * time.Millisecond
+	saveEvery = 500 * time.Millisecond
+)

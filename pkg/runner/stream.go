@@ -26,6 +26,7 @@ type stream struct {
 	committed  time.Time        // when at was
 	cost       time.Duration    // of the last commit
 	saved      time.Time        // when the step execution was
+	shown      time.Time        // when the observer heard of it
 }
 
 // stream runs a chunk-oriented step from where its checkpoint stands to its end.
@@ -225,15 +226,18 @@ func (s *stream) save(ctx context.Context, fn func(batch.Tx) (batch.Checkpoint, 
 // show lets those who look see how far the step is.
 func (s *stream) show(ctx context.Context) error {
 	now := s.runner.Now()
+	if now.Sub(s.shown) >= showEvery {
+		s.shown = now
+		progress := batch.StepProgress{Step: s.execution, Counters: s.at.Counters}
+		if estimator, ok := s.components.Reader.(batch.Estimator); ok {
+			progress.Done, progress.Total = estimator.Progress()
+		}
+		s.runner.Observer.Observe(progress)
+	}
 	if now.Sub(s.saved) < saveEvery {
 		return nil
 	}
 	s.saved = now
-	progress := batch.StepProgress{Step: s.execution, Counters: s.at.Counters}
-	if estimator, ok := s.components.Reader.(batch.Estimator); ok {
-		progress.Done, progress.Total = estimator.Progress()
-	}
-	s.runner.Observer.Observe(progress)
 	return s.runner.Repository.SaveStep(ctx, s.execution)
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 
 	"batchctl/pkg/fault"
 	"batchctl/pkg/sqldb"
@@ -61,7 +62,7 @@ func TestClassesOfSQLStates(t *testing.T) {
 		"25006": fault.Environment, "42P01": fault.Definition, "42601": fault.Definition, "0A000": fault.Definition, "21000": fault.Definition, "3F000": fault.Definition,
 		"25P02": fault.Internal, "ZZ999": fault.Internal,
 	} {
-		err := sqldb.Classify(fmt.Errorf("wrapped: %w", &pq.Error{Code: pq.ErrorCode(code), Message: "m"}))
+		err := sqldb.Classify(fmt.Errorf("wrapped: %w", &pq.Error{Code: pqerror.Code(code), Message: "m"}))
 		if fault.ClassOf(err) != class || fault.CodeOf(err) != code {
 			t.Errorf("%s: got class %s, code %s, want class %s", code, fault.ClassOf(err), fault.CodeOf(err), class)
 		}

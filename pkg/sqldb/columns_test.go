@@ -182,3 +182,17 @@ func TestHostileNamesAndValuesStayData(t *testing.T) {
 		wantTexts(t, tx, "select count(*) from victim", "0")
 	})
 }
+
+func TestBulkLoadIsForPlainTables(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, driver, dsn string) {
+		db := open(t, driver, dsn)
+		mustExec(t, db, "create table plain (x integer)")
+		mustExec(t, db, "create view v as select x from plain")
+		for table, want := range map[string]bool{"plain": driver == "postgres", "v": false} {
+			if got, err := sqldb.CanBulkLoad(t.Context(), db, table); err != nil || got != want {
+				t.Errorf("%s: got %v, %v, want %v", table, got, err, want)
+			}
+		}
+	})
+}

@@ -9,8 +9,8 @@ import (
 
 // Merge writes rows as a set: COPY into a temporary table of the connection, then one statement. That is as fast as a
 // statement over unnest'ed arrays, needs less work here, and names the row that cannot be converted (CopyLine). It needs
-// the right to make temporary tables; errors are as those of CopyIn. PostgreSQL only; with Insert it is CopyIn. It returns the number of rows
-// affected.
+// the right to make temporary tables; errors are as those of CopyIn. With Insert it is CopyIn. It returns the number of
+// rows affected. PostgreSQL only.
 func (tx *Tx) Merge(ctx context.Context, w Write, feed func(*CopyWriter) error) (int64, error) {
 	if w.Mode == Insert {
 		return tx.CopyIn(ctx, w.Table, w.names(), feed)

@@ -115,6 +115,10 @@ func (tx *Tx) CommitDurable(ctx context.Context) error {
 	return tx.conn.db.syncLog()
 }
 
+// SyncFailed is the code of the error of CommitDurable where the transaction is committed and the disk refuses to keep it.
+// Asking again would not help: what a failed fsync lost, the next one does not report.
+const SyncFailed = "sync_failed"
+
 // syncLog makes what an SQLite file's write-ahead log holds durable. A descriptor of its own serves: SQLite keeps its
 // locks on the file and on -shm, so closing this one cannot drop any.
 func (db *DB) syncLog() error {
@@ -126,7 +130,7 @@ func (db *DB) syncLog() error {
 		err = errors.Join(f.Sync(), f.Close())
 	}
 	if err != nil {
-		return fault.Wrap(fault.Environment, err, "make the last commit to %s durable", db.location)
+		return fault.Wrap(fault.Environment, err, "make the last commit to %s durable", db.location).WithCode(SyncFailed)
 	}
 	return nil
 }

@@ -8,13 +8,10 @@ import (
 	"sync"
 	"testing"
 
-	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/sqldb"
 	"batchctl/pkg/sqldb/sqltest"
 )
-
-var _ batch.Tx = (*sqldb.Tx)(nil)
 
 func TestSavepointsNest(t *testing.T) {
 	t.Parallel()

@@ -33,7 +33,10 @@ func uniqueKeysSQLite(ctx context.Context, q Querier, table string) ([][]string,
 		return nil, err
 	}
 	primary, err := groupedColumns(ctx, q, `select 0, name from pragma_table_info(?1, ?2) where pk > 0 order by pk`, name, schema)
-	return append(keys, primary...), err
+	if len(primary) == 1 && !IsUnique(keys, primary[0]) {
+		keys = append(keys, primary[0])
+	}
+	return keys, err
 }
 
 // splitTable takes schema.table apart; without a schema it is main.

@@ -2,48 +2,68 @@ package sqldb_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 
 	"batchctl/pkg/sqldb"
+	"batchctl/pkg/sqldb/sqltest"
 )
 
 func TestUniqueKeysAreThoseThatOnConflictCanName(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, driver, dsn string) {
-		db := open(t, driver, dsn)
-		mustExec(t, db, `create table "a b" (id integer primary key, x integer, y integer, "z z" integer, unique (y, x))`)
-		mustExec(t, db, `create unique index i on "a b" ("z z")`)
-		mustExec(t, db, `create unique index half on "a b" (x) where x > 0`)
-		mustExec(t, db, `create index many on "a b" (y)`)
-		keys, err := sqldb.UniqueKeys(t.Context(), db, "a b")
+	cases := []struct {
+		name, driver string // both databases where driver is empty
+		tables       []string
+		want         string
+	}{
+		{"none", "", []string{"create table p (a integer, b integer)"}, "[]"},
+		{"integer primary key", "", []string{"create table p (a integer primary key, b integer)"}, "[[a]]"},
+		{"key of two, in the order of the index", "", []string{"create table p (a integer, b integer, primary key (b, a))"}, "[[b a]]"},
+		{"unique index", "", []string{"create table p (a integer, b integer)", "create unique index i on p (b)", "create index j on p (a)"}, "[[b]]"},
+		{"partial index", "", []string{"create table p (a integer, b integer)", "create unique index i on p (b) where a > 0"}, "[]"},
+		{"expression", "", []string{"create table p (a integer, b text)", "create unique index i on p (a, lower(b))"}, "[]"},
+		{"deferrable", "postgres", []string{"create table p (a integer unique deferrable)"}, "[]"},
+		{"included columns", "postgres", []string{"create table p (a integer, b integer)", "create unique index i on p (a) include (b)"}, "[[a]]"},
+		{"schema", "postgres", []string{"create schema s", "create table s.p (a integer unique)"}, "[[a]]"},
+	}
+	sqltest.Each(t, func(t *testing.T, driver, dsn string) {
+		db, err := sqldb.Open(t.Context(), sqldb.Config{Name: "shop", Driver: driver, DSN: dsn})
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got []string
-		for _, key := range keys {
-			got = append(got, fmt.Sprint(key))
-		}
-		slices.Sort(got)
-		if fmt.Sprint(slices.Compact(got)) != "[[id] [y x] [z z]]" {
-			t.Errorf("got %v", got)
-		}
-		if !sqldb.IsUnique(keys, []string{"x", "y"}) || sqldb.IsUnique(keys, []string{"x"}) {
-			t.Error("the order of columns counts, or a part of a key does")
+		defer func() { _ = db.Close() }()
+		for _, c := range cases {
+			if c.driver != "" && c.driver != driver {
+				continue
+			}
+			table := "p"
+			if c.name == "schema" {
+				table = "s.p"
+			}
+			for _, statement := range append([]string{"drop table if exists p"}, c.tables...) {
+				if _, err := db.Exec(t.Context(), statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			keys, err := sqldb.UniqueKeys(t.Context(), db, table)
+			if got := fmt.Sprint(keys); err != nil || got != c.want {
+				t.Errorf("%s: got %s, %v, want %s", c.name, got, err, c.want)
+			}
 		}
 	})
 }
 
-func TestBulkLoadIsForPlainTables(t *testing.T) {
+func TestIsUniqueWantsAllColumnsOfAKeyInAnyOrder(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, driver, dsn string) {
-		db := open(t, driver, dsn)
-		mustExec(t, db, "create table plain (x integer)")
-		mustExec(t, db, "create view v as select x from plain")
-		for table, want := range map[string]bool{"plain": driver == "postgres", "v": false} {
-			if got, err := sqldb.CanBulkLoad(t.Context(), db, table); err != nil || got != want {
-				t.Errorf("%s: got %v, %v, want %v", table, got, err, want)
+	keys := [][]string{{"a"}, {"b", "c"}}
+	for columns, want := range map[string]bool{"a": true, "c b": true, "b": false, "a b": false} {
+		var list []string
+		for _, c := range columns {
+			if c != ' ' {
+				list = append(list, string(c))
 			}
 		}
-	})
+		if got := sqldb.IsUnique(keys, list); got != want {
+			t.Errorf("%s: got %t, want %t", columns, got, want)
+		}
+	}
 }

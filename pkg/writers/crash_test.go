@@ -110,14 +110,14 @@ func crashEverywhere(t *testing.T, kind, yaml string, adopt, early bool, mode ba
 	}
 	for i, point := range whole.Points() {
 		job, fuse := newJob(), batchtest.NewFuseAt(point, mode)
-		err := job.attempt(t, fuse)
+		_ = job.attempt(t, fuse)
 		if _, blown := fuse.Blown(); !blown {
 			t.Fatalf("%s: the fuse did not blow", point)
 		}
 		left := 1
 		second := batchtest.NewFuse(1+i%29, mode) // the restart does not come far either
 		for job.phase != batch.Done {
-			err = job.attempt(t, second)
+			err := job.attempt(t, second)
 			if at, _ := second.Blown(); strings.HasPrefix(at.Name, "file.remove") {
 				left = 2 // what cannot be removed stays
 			}

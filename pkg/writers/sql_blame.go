@@ -87,11 +87,11 @@ func (w *sqlTable) retrace(ctx context.Context, db *sqldb.DB, why error) error {
 	if err != nil {
 		return why
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return why
 	}
-	defer tx.Rollback(ctx)
+	defer func() { _ = tx.Rollback(ctx) }()
 	return w.blame(ctx, tx, why)
 }

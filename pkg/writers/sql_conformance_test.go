@@ -15,9 +15,9 @@ func TestSQLWriterConforms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := append(sqlRecords(t, short, "3|c|0.10", "1|a|-", "2|b|1.00"), sqlRecords(t, long, "4|d|5|x", "6||7|-", "5|e\tf|8|y")...)
+	rows := append(sqlRecords(t, short, "3|c|0.10", "1|a|-", "2|b|1.00"), sqlRecords(t, long, "4|d|5|x", "5|e\tf|8|y")...)
 	table := "create table p (id integer primary key, name text, amount numeric(12,2), note text)"
-	want := "1|a|-|-\n2|b|1|-\n3|c|0.1|-\n4|d|5|x\n5|e\tf|8|y\n6|-|7|-"
+	want := "1|a|-|-\n2|b|1|-\n3|c|0.1|-\n4|d|5|x\n5|e\tf|8|y"
 	cases := map[string]struct {
 		conf  sqlConf
 		setup []string
@@ -27,7 +27,6 @@ func TestSQLWriterConforms(t *testing.T) {
 	}{
 		"insert":    {sqlConf{Mode: "insert"}, []string{table}, rows, want, ""},
 		"upsert":    {sqlConf{Mode: "upsert", Key: []string{"id"}}, []string{table}, rows, want, ""},
-		"ignore":    {sqlConf{Mode: "ignore", Key: []string{"id"}}, []string{table}, rows, want, ""},
 		"never":     {sqlConf{Mode: "insert", Bulk: "never"}, []string{table}, rows, want, ""},
 		"create":    {sqlConf{Mode: "upsert", Key: []string{"id"}, Create: true}, nil, rows[:3], "1|a|-\n2|b|1\n3|c|0.1", "no table"},
 		"adding":    {sqlConf{Mode: "upsert", Key: []string{"id"}, Add: []string{"amount"}}, []string{table, "insert into p values (3, 'old', 0.20, 'n')"}, rows[:3], "1|a|-|-\n2|b|1|-\n3|c|0.3|n", "3|old|0.2|n"},

@@ -44,7 +44,7 @@ func (w *sqlStatement) wrong(err error) error {
 	if fault.PositionOf(err).Line > 0 {
 		return err
 	}
-	return w.conf.Statement.Node.Errorf("writer sql: %s", err).WithHint("%s", fault.HintOf(err))
+	return w.conf.Statement.Node.Wrap(err, "writer sql")
 }
 
 // bind finds a field or another value for every bind of the statement.

@@ -21,6 +21,9 @@ const (
 	DropCommit
 	// SwallowAnswer hands COMMIT on, waits for the server's answer, and cuts the connection without handing that on.
 	SwallowAnswer
+	// AbandonServer drops COMMIT and cuts the client off, but leaves the server its connection, open and silent, until
+	// Cut: as when a client's host loses power.
+	AbandonServer
 )
 
 // Proxy stands between a client and a PostgreSQL server, and can be made to fail. It speaks no TLS.
@@ -137,7 +140,13 @@ func (l *proxyLink) wait() {
 
 // forward hands the client's messages on, one by one. The first one, of a startup, has no type.
 func (l *proxyLink) forward() {
-	defer l.close()
+	abandon := false
+	defer func() {
+		_ = l.client.Close()
+		if !abandon {
+			_ = l.server.Close()
+		}
+	}()
 	from := bufio.NewReader(l.client)
 	head := 4
 	for {
@@ -146,8 +155,12 @@ func (l *proxyLink) forward() {
 			return
 		}
 		l.wait()
-		if isCommit(message) && !l.commit() {
-			return
+		if isCommit(message) {
+			fault := l.commit()
+			abandon = fault == AbandonServer
+			if abandon || fault == DropCommit {
+				return
+			}
 		}
 		if _, err := l.server.Write(message); err != nil {
 			return
@@ -156,8 +169,8 @@ func (l *proxyLink) forward() {
 	}
 }
 
-// commit applies the fault, once, and reports whether COMMIT is to be handed on.
-func (l *proxyLink) commit() bool {
+// commit takes the fault that awaits a COMMIT, and returns it.
+func (l *proxyLink) commit() Fault {
 	p := l.proxy
 	p.mutex.Lock()
 	fault := p.fault
@@ -168,7 +181,7 @@ func (l *proxyLink) commit() bool {
 		l.swallowing = true
 		l.mutex.Unlock()
 	}
-	return fault != DropCommit
+	return fault
 }
 
 // back hands the server's bytes on; an answer that is to be swallowed ends the connection.
