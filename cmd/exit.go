@@ -46,6 +46,8 @@ func exitCode(err error, started, worked bool) int {
 		return exitNotRestartable
 	case errors.Is(err, runner.ErrNothingRead):
 		return exitNothingRead
+	case errors.Is(err, meta.ErrNotRunning):
+		return exitUsage
 	case fault.ClassOf(err) == fault.Environment && !worked:
 		return exitEnvironment
 	case fault.ClassOf(err) == fault.Definition && !started:

@@ -48,6 +48,7 @@ func newRootCommand(a *app) *cobra.Command {
 	flags.BoolVar(&a.global.noProgress, "no-progress", false, "no progress bars")
 	root.AddCommand(
 		newRunCommand(a), newRestartCommand(a),
+		newStopCommand(a), newAbandonCommand(a),
 		newListCommand(a), newShowCommand(a),
 		newValidateCommand(a), newPlanCommand(a), newExplainCommand(a),
 		newVersionCommand(a),

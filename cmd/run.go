@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,6 +19,7 @@ type runOptions struct {
 	asRecorded    bool
 	adopt         bool
 	fresh         bool
+	onOverlap     string
 }
 
 func newRunCommand(a *app) *cobra.Command {
@@ -33,6 +35,7 @@ func newRunCommand(a *app) *cobra.Command {
 	flags := c.Flags()
 	flags.StringArrayVarP(&o.parameters, "param", "p", nil, "a parameter of the job, `name=value`; may be given many times")
 	flags.StringVar(&o.ifComplete, "if-complete", "fail", "what to do where the instance is complete: fail (exit 7) or skip (exit 0)")
+	flags.StringVar(&o.onOverlap, "on-overlap", "", "what to do where the instance is running: fail (exit 6) or skip (exit 0); the definition's where not given")
 	flags.BoolVar(&o.isNew, "new", false, "a new instance of an each_run job, also where an unfinished one is there")
 	addDriftFlags(c, &o)
 	return c
@@ -61,7 +64,10 @@ func runRun(a *app, c *cobra.Command, o runOptions, path string) error {
 	if o.ifComplete != "fail" && o.ifComplete != "skip" {
 		return usageError(c, "--if-complete: unknown value %q", o.ifComplete).WithHint("known: fail, skip")
 	}
-	request := plan.RunRequest{Path: path, Parameters: parameters, New: o.isNew, Drift: o.drift()}
+	if o.onOverlap != "" && o.onOverlap != "fail" && o.onOverlap != "skip" {
+		return usageError(c, "--on-overlap: unknown value %q", o.onOverlap).WithHint("known: fail, skip")
+	}
+	request := plan.RunRequest{Path: path, Parameters: parameters, New: o.isNew, OnOverlap: o.onOverlap, Drift: o.drift()}
 	return a.execute(c.Context(), o.ifComplete == "skip", func(ctx context.Context, e *plan.Engine, w plan.Watcher) (*plan.Outcome, error) {
 		return e.Run(ctx, request, w)
 	})
@@ -99,7 +105,7 @@ func (a *app) execute(ctx context.Context, skipComplete bool, run func(context.C
 	outcome, err := run(ctx, engine, plan.Watcher{Observer: observer, Stop: signals.stop})
 	err = signals.reason(err)
 	code := exitCode(err, outcome != nil, outcome.Worked())
-	if code == exitComplete && skipComplete {
+	if code == exitComplete && skipComplete || errors.Is(err, plan.ErrOverlapSkipped) {
 		a.note("%s: nothing to do\n", err)
 		return nil
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -65,9 +64,9 @@ type laneDocument struct {
 }
 
 func runShow(a *app, c *cobra.Command, which string) error {
-	id, err := strconv.ParseInt(which, 10, 64)
-	if err != nil || id <= 0 {
-		return usageError(c, "%q is not the id of an execution", which).WithHint("batchctl list shows the ids")
+	id, err := executionID(c, which)
+	if err != nil {
+		return err
 	}
 	var details *meta.Details
 	var lanes []meta.LaneCheckpoint

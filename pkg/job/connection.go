@@ -15,6 +15,7 @@ type Connection struct {
 	MaxConnections int             `yaml:"max_connections" default:"0" help:"at most so many at a time; 0: as many as the job uses"`
 	ConnectTimeout config.Duration `yaml:"connect_timeout" default:"10s" help:"how long a connection may take"`
 	LockTimeout    config.Duration `yaml:"lock_timeout" default:"30s" help:"how long a statement waits for a lock"`
+	IdleTimeout    config.Duration `yaml:"idle_timeout" default:"1m" help:"PostgreSQL: how long the server lets a transaction idle before it ends it"`
 	Journal        string          `yaml:"journal" enum:"wal|keep" default:"wal" help:"SQLite: go to write-ahead logging, or keep what the file has"`
 	Durability     string          `yaml:"durability" enum:"full|relaxed" default:"full" help:"relaxed: a commit need not reach the disk at once"`
 

@@ -86,6 +86,7 @@ func shortKey(i batch.JobInstance) string {
 
 // stepScope is the names that a step's components know.
 func (a *assembly) stepScope(s *job.Step, step *batch.StepExecution) (config.Scope, config.Scope) {
+	leaveContext(a.prepared.names, a.execution.Context)
 	names := job.StepNames(s.Name, a.prepared.names).SetInt("step.execution_id", step.ID)
 	return names, liveCounters{Scope: names, step: step}
 }

@@ -31,6 +31,7 @@ func (p *prepared) checkStep(s *job.Step) error {
 	wrong.Add(checkComponent(d, "writer", s.Writer, writers.Table()))
 	wrong.Add(p.checkConnections(s.Reader.Body))
 	wrong.Add(p.checkConnections(s.Writer.Body))
+	wrong.Add(p.checkConflicts(s))
 	if len(wrong) == 0 {
 		_, err := newBuilder(names, p.checkEnv(s, names)).processors(s.Processors)
 		wrong.Add(err)

@@ -66,7 +66,7 @@ func (c *connections) close() error {
 func connectionConfig(name string, c job.Connection) sqldb.Config {
 	return sqldb.Config{
 		Name: name, Driver: c.Driver, DSN: c.DSN, MaxConnections: c.MaxConnections,
-		ConnectTimeout: time.Duration(c.ConnectTimeout), LockTimeout: time.Duration(c.LockTimeout),
+		ConnectTimeout: time.Duration(c.ConnectTimeout), LockTimeout: time.Duration(c.LockTimeout), IdleTimeout: time.Duration(c.IdleTimeout),
 		Journal: c.Journal, Durability: c.Durability,
 	}
 }

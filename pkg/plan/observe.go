@@ -14,17 +14,12 @@ type remembering struct {
 	to    batch.Observer
 	names *config.Names
 	mu    sync.Mutex
-	job   *batch.JobExecution
 }
 
 func (r *remembering) Observe(e batch.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch e := e.(type) {
-	case batch.JobStarted:
-		r.job = e.Job
-	case batch.StepStarted:
-		leaveContext(r.names, r.job.Context)
 	case batch.StepRepeated:
 		leave(r.names, e.Step)
 	case batch.StepEnded:

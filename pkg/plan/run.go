@@ -1,8 +1,11 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"batchctl/pkg/batch"
@@ -17,6 +20,7 @@ type RunRequest struct {
 	Path       string            // of the definition, as the user typed it
 	Parameters map[string]string // as given
 	New        bool              // a new instance of an each_run job in any case
+	OnOverlap  string            // fail or skip: what a running execution of the instance means; "" is the definition's
 	Drift      Drift
 }
 
@@ -34,8 +38,15 @@ func (e *Engine) Run(ctx context.Context, r RunRequest, w Watcher) (*Outcome, er
 	if err != nil {
 		return nil, err
 	}
-	return e.launch(ctx, p, meta.Request{New: r.New, Drift: r.Drift.definition()}, r.Drift, w)
+	outcome, err := e.launch(ctx, p, meta.Request{New: r.New, Drift: r.Drift.definition()}, r.Drift, w)
+	if onOverlap := cmp.Or(r.OnOverlap, p.job.OnOverlap); outcome == nil && errors.Is(err, batch.ErrRunning) && onOverlap == "skip" {
+		return nil, fmt.Errorf("%w: %w", ErrOverlapSkipped, err)
+	}
+	return outcome, err
 }
+
+// ErrOverlapSkipped means that the instance is running already, and that this is to be taken for success.
+var ErrOverlapSkipped = errors.New("skipped")
 
 // launch checks a prepared job, records its execution and runs it.
 func (e *Engine) launch(ctx context.Context, p *prepared, request meta.Request, drift Drift, w Watcher) (*Outcome, error) {
@@ -98,9 +109,11 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 	defer func() { err = errors.Join(err, connections.close()) }()
 	p.names.SetInt("job.instance_id", l.Execution.Instance.ID).SetInt("job.execution_id", l.Execution.ID).
 		SetText("job.repository_id", store.ID())
-	leaveContext(p.names, l.Execution.Context)
 	a := &assembly{engine: e, prepared: p, store: store, execution: l.Execution, connections: connections, drift: drift}
 	a.observer = &remembering{to: w.Observer, names: p.names}
+	if err := e.tellUnfinished(ctx, p, store, l.Execution, w.Observer); err != nil {
+		return outcome, errors.Join(err, abort(ctx, store, l.Execution, err))
+	}
 	r := &runner.Runner{
 		Repository:      wrapped(e.instruments.repository, batch.Repository(&redacting{store, e.Secrets})),
 		Observer:        a.observer,
@@ -130,4 +143,35 @@ func hinted(err error) error {
 				"or use the metadata file that belongs to the target")
 	}
 	return err
+}
+
+// tellUnfinished says, in a run whose identifying date is relative to today, that the instance of another day is
+// unfinished: nobody else will.
+func (e *Engine) tellUnfinished(ctx context.Context, p *prepared, store *meta.Store, execution *batch.JobExecution, to batch.Observer) error {
+	if len(p.parameters.Relative) == 0 {
+		return nil
+	}
+	candidates, err := store.Candidates(ctx, p.job.Name)
+	if err != nil {
+		return err
+	}
+	for _, c := range candidates {
+		other := c.Execution
+		if other.Instance.ID == execution.Instance.ID {
+			continue
+		}
+		to.Observe(batch.Notice{Message: fmt.Sprintf("execution %d (%s) is %s and unfinished: batchctl restart %d",
+			other.ID, identifyingText(other.Parameters), other.Status, other.ID)})
+	}
+	return nil
+}
+
+func identifyingText(parameters []batch.Parameter) string {
+	var parts []string
+	for _, p := range parameters {
+		if p.Identifying {
+			parts = append(parts, p.Name+"="+p.Value)
+		}
+	}
+	return strings.Join(parts, " ")
 }

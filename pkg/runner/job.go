@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"batchctl/pkg/batch"
@@ -28,6 +29,8 @@ type Runner struct {
 	// CheckpointEvery is how often at most a step without a target database saves its checkpoint; 0 is after every chunk.
 	// What was written since is cut off and written again after a crash.
 	CheckpointEvery time.Duration
+
+	stopAsked atomic.Bool
 }
 
 // Run runs the job as the given execution, which is recorded with status STARTING, and records how it ended. The error
@@ -54,6 +57,9 @@ func (r *Runner) start(ctx context.Context, execution *batch.JobExecution) error
 
 func (r *Runner) runSteps(ctx context.Context, job *Job, execution *batch.JobExecution) error {
 	for i := range job.Steps {
+		if err := r.askWhetherToStop(ctx, execution.ID); err != nil {
+			return err
+		}
 		if r.stopping() {
 			return batch.ErrStopped
 		}
@@ -111,13 +117,23 @@ func move(status *batch.Status, next batch.Status) error {
 	return nil
 }
 
+// stopping reports whether the job is to stop at this boundary: its own process was asked to, or another one asked by
+// the job repository.
 func (r *Runner) stopping() bool {
 	select {
 	case <-r.Stop:
 		return true
 	default:
-		return false
+		return r.stopAsked.Load()
 	}
+}
+
+func (r *Runner) askWhetherToStop(ctx context.Context, execution int64) error {
+	asked, err := r.Repository.StopRequested(ctx, execution)
+	if asked {
+		r.stopAsked.Store(true)
+	}
+	return err
 }
 
 // export puts a step's exported values into the job's context.

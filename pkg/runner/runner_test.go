@@ -185,6 +185,23 @@ func TestStopIsHonouredAtChunkBoundary(t *testing.T) {
 	}
 }
 
+func TestStopRequestOfAnotherProcessIsHonouredAtChunkBoundary(t *testing.T) {
+	t.Parallel()
+	w := newWorld(2000)
+	w.stopAfter = 2
+	job, _, err := trial{chunk: 3, writer: table}.run(t, w)
+	if !errors.Is(err, batch.ErrStopped) || job.Status != batch.Stopped {
+		t.Fatalf("got %v, %s, want STOPPED", err, job.Status)
+	}
+	if len(w.rows) == 0 || len(w.rows) == 2000 || len(w.rows)%3 != 0 {
+		t.Errorf("got %d rows, want those of some chunks", len(w.rows))
+	}
+	w.stopAfter = 0
+	if _, _, err := (trial{chunk: 3, writer: table}).run(t, w); err != nil || len(w.rows) != 2000 {
+		t.Errorf("restart: %v, %d rows", err, len(w.rows))
+	}
+}
+
 func TestCompletedStepIsNotRunAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(20)

@@ -238,7 +238,10 @@ func (s *stream) show(ctx context.Context) error {
 		return nil
 	}
 	s.saved = now
-	return s.runner.Repository.SaveStep(ctx, s.execution)
+	if err := s.runner.Repository.SaveStep(ctx, s.execution); err != nil {
+		return err
+	}
+	return s.runner.askWhetherToStop(ctx, s.execution.JobID)
 }
 
 // publish makes the output visible: first what is to be published is recorded, then published, then recorded as done.

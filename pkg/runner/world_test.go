@@ -33,6 +33,8 @@ type world struct {
 	reordered   string // for the controls: "before" or "after"
 	failRead    int    // reading this record fails
 	failProcess int    // processing this record fails
+	stopAfter   int    // somebody asks for a stop when so many step executions were saved; 0: nobody
+	saves       int
 }
 
 var errCrash = errors.New("crash")
@@ -269,6 +271,7 @@ func (m *memoryRepository) SaveStep(_ context.Context, s *batch.StepExecution) e
 		return err
 	}
 	*m.w.steps[s.ID-1] = *s
+	m.w.saves++
 	return m.w.op()
 }
 
@@ -298,7 +301,9 @@ func (m *memoryRepository) StepCount(_ context.Context, _ int64, name string) (i
 	return count, nil
 }
 
-func (m *memoryRepository) StopRequested(context.Context, int64) (bool, error) { return false, nil }
+func (m *memoryRepository) StopRequested(context.Context, int64) (bool, error) {
+	return m.w.stopAfter > 0 && m.w.saves >= m.w.stopAfter, nil
+}
 
 type events struct {
 	mu  sync.Mutex

@@ -1,0 +1,96 @@
+package cmd
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"batchctl/pkg/meta"
+)
+
+func newStopCommand(a *app) *cobra.Command {
+	var wait bool
+	c := &cobra.Command{
+		Use:   "stop EXECUTION",
+		Short: "Ask a running execution to stop at its next chunk boundary",
+		Args:  oneArgument("the id of an execution; batchctl list shows them"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return runStop(a, c, args[0], wait)
+		},
+	}
+	c.Flags().BoolVar(&wait, "wait", false, "return when the execution has ended")
+	return c
+}
+
+func executionID(c *cobra.Command, text string) (int64, error) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id <= 0 {
+		return 0, usageError(c, "%q is not the id of an execution", text).WithHint("batchctl list shows the ids")
+	}
+	return id, nil
+}
+
+// stopPoll is how often --wait looks whether the execution has ended.
+const stopPoll = 100 * time.Millisecond
+
+func runStop(a *app, c *cobra.Command, which string, wait bool) error {
+	id, err := executionID(c, which)
+	if err != nil {
+		return err
+	}
+	return a.look(c.Context(), func(ctx context.Context, store *meta.Store) error {
+		if err := store.RequestStop(ctx, id); err != nil {
+			return err
+		}
+		if !wait {
+			a.note("execution %d was asked to stop at its next chunk boundary\n", id)
+			return nil
+		}
+		return a.awaitEnd(ctx, store, id)
+	})
+}
+
+// awaitEnd returns when an execution has ended, also where its process died.
+func (a *app) awaitEnd(ctx context.Context, store *meta.Store, id int64) error {
+	for {
+		if _, err := store.Sweep(ctx); err != nil {
+			return err
+		}
+		details, err := store.Execution(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !details.Execution.Status.Running() {
+			a.note("execution %d is %s\n", id, details.Execution.Status)
+			return nil
+		}
+		select {
+		case <-time.After(stopPoll):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func newAbandonCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "abandon EXECUTION",
+		Short: "Make sure that the instance of a failed or stopped execution is never continued",
+		Args:  oneArgument("the id of an execution; batchctl list shows them"),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := executionID(c, args[0])
+			if err != nil {
+				return err
+			}
+			return a.look(c.Context(), func(ctx context.Context, store *meta.Store) error {
+				if err := store.Abandon(ctx, id); err != nil {
+					return err
+				}
+				a.note("execution %d is ABANDONED; new parameters start another instance\n", id)
+				return nil
+			})
+		},
+	}
+}
