@@ -129,8 +129,9 @@ func TestProgressIsToldOnRequest(t *testing.T) {
 	t.Parallel()
 	folder := longLoad(t)
 	c, out := startLong(t, folder, "run", "job.yaml")
-	if err := c.Process.Signal(syscall.SIGUSR1); err != nil {
-		t.Fatal(err)
+	for range 5 { // the first may come before the first checkpoint
+		_ = c.Process.Signal(syscall.SIGUSR1)
+		time.Sleep(50 * time.Millisecond)
 	}
 	if err := c.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

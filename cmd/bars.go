@@ -3,73 +3,175 @@ package cmd
 import (
 	"fmt"
 	"io"
+	"strings"
+	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
 
 	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
 )
 
-// bars shows a progress bar for the running step, and a line for each step that has ended.
+// bars shows a run on a terminal: a line that is redrawn for the running step, and one that stays for each step that has
+// ended. Every change of the terminal is one write, so that nothing else falls into the middle of a line.
 type bars struct {
-	to   io.Writer
-	meta string
-	bar  *progressbar.ProgressBar
-	step *batch.StepExecution
-	from int64 // records read by earlier attempts
-	at   time.Time
+	to      io.Writer
+	columns func() int
+	meta    string
+	now     func() time.Time
+
+	mu      sync.Mutex
+	running *runningStep
+	drawn   bool // the last line of the terminal is the bar
 }
 
-func newBars(to io.Writer, meta string) *bars { return &bars{to: to, meta: meta} }
+// runningStep is what the line of the running step is made of.
+type runningStep struct {
+	step    *batch.StepExecution
+	before  int64 // records read by earlier attempts
+	begin   time.Time
+	first   batch.StepProgress // the first report: where this attempt began to read
+	last    batch.StepProgress
+	at      time.Time // when last was heard; zero before
+	spinner *progressbar.ProgressBar
+}
 
+func newBars(to io.Writer, columns func() int, meta string, now func() time.Time) *bars {
+	return &bars{to: to, columns: columns, meta: meta, now: now}
+}
+
+// Observe implements batch.Observer.
 func (b *bars) Observe(e batch.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	switch e := e.(type) {
 	case batch.JobStarted:
-		fmt.Fprintf(b.to, "%s\n  history in %s\n", headline(e.Job), b.meta)
+		b.print(fmt.Sprintf("%s    history in %s\n", headline(e.Job), b.meta))
 	case batch.StepStarted:
-		b.step, b.from, b.at = e.Step, e.Step.Total.Read, e.Step.Started
+		b.running = &runningStep{step: e.Step, before: e.Step.Total.Read, begin: b.now(), spinner: newBar(-1, 1)}
+		b.print("")
 	case batch.StepProgress:
 		b.progress(e)
+	case batch.StepRepeated:
+		b.print(stepText(e.Step, true, nameWidth) + "\n")
 	case batch.StepEnded:
-		b.clear()
+		b.running = nil
+		b.print(stepText(e.Step, false, nameWidth) + "\n")
 	case batch.Notice:
-		b.clear()
-		fmt.Fprintf(b.to, "  note: %s\n", e.Message)
+		b.print("  note: " + fault.Printable(e.Message) + "\n")
 	}
 }
 
-// progress draws the bar: percent and time left by the reader's estimate, records and rate by the counters.
+// Say prints a message between the lines of the steps.
+func (b *bars) Say(message string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.print("  " + message + "\n")
+}
+
 func (b *bars) progress(e batch.StepProgress) {
-	if b.bar == nil {
-		b.bar = newBar(b.to, e.Total)
+	r := b.running
+	if r == nil {
+		return
 	}
-	if e.Total > 0 {
-		b.bar.ChangeMax64(e.Total)
-		_ = b.bar.Set64(min(e.Done, e.Total))
-	} else {
-		_ = b.bar.Add(1)
+	if r.at.IsZero() {
+		r.first, r.begin, r.before = e, b.now(), e.Counters.Read
 	}
-	elapsed := time.Since(b.at)
-	b.bar.Describe(fmt.Sprintf("  %s %s records %s", e.Step.Name, grouped(e.Counters.Read), rate(e.Counters.Read-b.from, elapsed)))
+	r.last, r.at = e, b.now()
+	b.print("")
 }
 
-func newBar(to io.Writer, total int64) *progressbar.ProgressBar {
-	if total <= 0 {
-		total = -1
+// print replaces the bar by lines that stay, and draws it again below them.
+func (b *bars) print(lines string) {
+	var text strings.Builder
+	if b.drawn {
+		text.WriteString("\r\x1b[K")
 	}
+	text.WriteString(lines)
+	b.drawn = b.running != nil
+	if b.drawn {
+		text.WriteString(b.running.line(b.columns()))
+	}
+	_, _ = io.WriteString(b.to, text.String())
+}
+
+// The widths of the line of a running step. It has to stay shorter than the terminal is wide: what wraps cannot be
+// overwritten.
+const (
+	nameWidth   = 16
+	barOverhead = 10 // percent, frame and blanks around the bar
+	leastBar    = 4
+	mostBar     = 40
+)
+
+// line is the running step in one line: name, records, rate, time left, percent and bar. The last three need an estimate
+// by the reader; a narrow terminal leaves out what comes last.
+func (r *runningStep) line(columns int) string {
+	elapsed := r.at.Sub(r.begin)
+	name := []rune(r.step.Name)
+	if len(name) > nameWidth {
+		name = append(name[:nameWidth-1], '…')
+	}
+	parts := []string{fmt.Sprintf("  %-*s", nameWidth, string(name)), fmt.Sprintf(" %12s records", grouped(max(r.last.Counters.Read, r.before))),
+		fmt.Sprintf(" %8s", r.rate(elapsed)), fmt.Sprintf(" %13s", r.left(elapsed))}
+	text, used := "", 0
+	for _, part := range parts {
+		if width := utf8.RuneCountInString(part); used+width+barOverhead+leastBar < columns {
+			text, used = text+part, used+width
+		}
+	}
+	if r.last.Total <= 0 {
+		r.spinner.Describe(strings.TrimPrefix(text, "  ")) // the spinner stands in front
+		return r.spinner.String()
+	}
+	bar := newBar(whole, max(leastBar, min(mostBar, columns-1-used-barOverhead)))
+	_ = bar.Set64(r.share())
+	bar.Describe(text)
+	return bar.String()
+}
+
+// whole is the length of a bar. A little more than a percent's share is set, for the percentage is rounded down.
+const whole = 10_000
+
+// share is how much of the input has been read, of whole. All of it is said only of a step that has ended.
+func (r *runningStep) share() int64 {
+	return max(0, min(whole-1, int64(float64(r.last.Done)/float64(r.last.Total)*whole+0.5)+1))
+}
+
+func (r *runningStep) rate(elapsed time.Duration) string {
+	records := r.last.Counters.Read - r.before
+	if records <= 0 || elapsed <= 0 {
+		return ""
+	}
+	return rate(records, elapsed)
+}
+
+// left is the time that the rest takes at the rate of this attempt so far.
+func (r *runningStep) left(elapsed time.Duration) string {
+	done, rest := r.last.Done-r.first.Done, r.last.Total-r.last.Done
+	if r.last.Total <= 0 || done <= 0 || elapsed <= 0 {
+		return ""
+	}
+	return wholeSeconds(time.Duration(float64(elapsed)*float64(rest)/float64(done))) + " left"
+}
+
+// newBar makes a bar that draws nothing itself: its text is asked for.
+func newBar(total int64, width int) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(total,
-		progressbar.OptionSetWriter(to),
-		progressbar.OptionSetWidth(24),
-		progressbar.OptionSetPredictTime(true),
-		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionClearOnFinish(),
-		progressbar.OptionSetElapsedTime(true),
+		progressbar.OptionSetWriter(io.Discard),
+		progressbar.OptionSetWidth(width),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetSpinnerChangeInterval(0),
 	)
 }
 
-func (b *bars) clear() {
-	if b.bar != nil {
-		_ = b.bar.Clear()
-		b.bar = nil
-	}
+// end takes the bar away.
+func (b *bars) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.running = nil
+	b.print("")
 }

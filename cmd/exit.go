@@ -85,9 +85,11 @@ func (a *app) say(err error) {
 		a.document(struct {
 			Errors []errorDocument `json:"errors"`
 		}{errorDocuments(err)})
+		a.annotate(err)
 		return
 	}
 	fmt.Fprint(a.stderr, fault.Render(err))
+	a.annotate(err)
 	var refusal *meta.Refusal
 	if errors.As(err, &refusal) && refusal.Diff != "" {
 		fmt.Fprintln(a.stderr, refusal.Diff)
@@ -130,7 +132,5 @@ func (a *app) document(v any) {
 	encoder := json.NewEncoder(a.stdout)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil {
-		fmt.Fprintln(a.stderr, err)
-	}
+	_ = encoder.Encode(v) // Main looks whether standard output took everything
 }

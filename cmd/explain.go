@@ -2,32 +2,83 @@ package cmd
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/plan"
 )
 
 func newExplainCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:     "explain [SORT [KIND]]",
-		Short:   "Explain the kinds of readers, processors and writers, and their keys",
-		Example: "  batchctl explain\n  batchctl explain reader csv",
-		Args:    cobra.MaximumNArgs(2),
+		Use:   "explain [SORT [KIND]]",
+		Short: "Explain the kinds of readers, processors and writers, and their keys",
+		Long: "explain lists the kinds of readers, processors and writers that a job definition can name, and the keys of each, from\n" +
+			"the same tables that check a definition. SORT is reader, processor or writer.",
+		Example:           "  batchctl explain\n  batchctl explain writers\n  batchctl explain reader csv",
+		Args:              atMost(2, "explain takes a sort and a kind"),
+		ValidArgsFunction: completeKinds,
 		RunE: func(c *cobra.Command, args []string) error {
 			return runExplain(a, c, args)
 		},
 	}
 }
 
+// sortDocument, kindDocument and keyDocument are what explain says, as JSON.
+type sortDocument struct {
+	Sort  string         `json:"sort"`
+	Kinds []kindDocument `json:"kinds"`
+}
+
+type kindDocument struct {
+	Kind    string        `json:"kind"`
+	Summary string        `json:"summary"`
+	Keys    []keyDocument `json:"keys"`
+}
+
+type keyDocument struct {
+	Key      string        `json:"key"`
+	Type     string        `json:"type"`
+	Required bool          `json:"required"`
+	Default  string        `json:"default,omitempty"` // as written in YAML
+	Enum     []string      `json:"enum,omitempty"`
+	Help     string        `json:"help"`
+	Keys     []keyDocument `json:"keys,omitempty"`
+}
+
+func sortDocumentOf(s plan.Sort) sortDocument {
+	d := sortDocument{Sort: s.Name, Kinds: []kindDocument{}}
+	for _, k := range s.Kinds {
+		d.Kinds = append(d.Kinds, kindDocumentOf(k))
+	}
+	return d
+}
+
+func kindDocumentOf(k plan.Kind) kindDocument {
+	return kindDocument{k.Name, k.Summary, append([]keyDocument{}, keyDocuments(k.Keys)...)}
+}
+
+func keyDocuments(keys []config.Key) []keyDocument {
+	var documents []keyDocument
+	for _, k := range keys {
+		documents = append(documents, keyDocument{k.Name, k.Type, k.Required, k.Default, k.Enum, k.Help, keyDocuments(k.Keys)})
+	}
+	return documents
+}
+
 func runExplain(a *app, c *cobra.Command, args []string) error {
 	sorts := plan.Explain()
 	if len(args) == 0 {
 		if a.json() {
-			a.document(sorts)
+			documents := []sortDocument{}
+			for _, s := range sorts {
+				documents = append(documents, sortDocumentOf(s))
+			}
+			a.document(documents)
 			return nil
 		}
 		for _, s := range sorts {
@@ -40,13 +91,13 @@ func runExplain(a *app, c *cobra.Command, args []string) error {
 		return err
 	}
 	if len(args) == 1 {
-		return a.explained(s, func() { a.explainSort(s) })
+		return a.explained(sortDocumentOf(s), func() { a.explainSort(s) })
 	}
 	k, err := findKind(c, s, args[1])
 	if err != nil {
 		return err
 	}
-	return a.explained(k, func() { a.explainKind(s.Name, k) })
+	return a.explained(kindDocumentOf(k), func() { a.explainKind(s.Name, k) })
 }
 
 func (a *app) explained(document any, text func()) error {
@@ -96,12 +147,21 @@ func (a *app) explainKind(sort string, k plan.Kind) {
 	a.printf("\n")
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "KEY\tTYPE\tDEFAULT\tMEANING")
-	for _, key := range k.Keys {
-		def := key.Default
+	writeKeys(w, k.Keys, "")
+	w.Flush()
+}
+
+// writeKeys writes a line for each key, those of a nested mapping below it.
+func writeKeys(w io.Writer, keys []config.Key, indent string) {
+	for _, key := range keys {
+		def, kind := key.Default, key.Type
 		if key.Required {
 			def = "required"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", key.Name, key.Type, def, key.Help)
+		if len(key.Enum) > 0 {
+			kind = strings.Join(key.Enum, " | ")
+		}
+		fmt.Fprintf(w, "%s%s\t%s\t%s\t%s\n", indent, key.Name, kind, def, key.Help)
+		writeKeys(w, key.Keys, indent+"  ")
 	}
-	w.Flush()
 }

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -10,26 +11,32 @@ import (
 	"github.com/spf13/cobra"
 
 	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
 	"batchctl/pkg/meta"
 )
 
 type listOptions struct {
 	status string
 	limit  int
+	jobs   bool
 }
 
 func newListCommand(a *app) *cobra.Command {
 	var o listOptions
 	c := &cobra.Command{
 		Use:   "list [JOB]",
-		Short: "List job executions, the newest first",
-		Args:  cobra.MaximumNArgs(1),
+		Short: "List executions, the newest first, or all jobs",
+		Example: "  batchctl list\n  batchctl list settlement --status FAILED,STOPPED\n  batchctl list --jobs\n" +
+			"  batchctl list settlement -n 1 -o json",
+		Args:              atMost(1, "list takes the name of one job"),
+		ValidArgsFunction: a.completeJobs,
 		RunE: func(c *cobra.Command, args []string) error {
 			return runList(a, c, o, strings.Join(args, ""))
 		},
 	}
 	c.Flags().StringVar(&o.status, "status", "", "only executions of this `status`, such as FAILED; several with commas")
 	c.Flags().IntVarP(&o.limit, "limit", "n", 20, "how many executions at most; 0 is all")
+	c.Flags().BoolVar(&o.jobs, "jobs", false, "list the jobs: their instances, executions, and how the last one went")
 	return c
 }
 
@@ -65,9 +72,19 @@ func known(t time.Time) *time.Time {
 }
 
 func runList(a *app, c *cobra.Command, o listOptions, job string) error {
+	if o.jobs {
+		return runListJobs(a, c, o, job)
+	}
 	filter := meta.Filter{Job: job, Limit: o.limit}
+	if o.limit < 0 {
+		return usageError(c, "--limit: %d is no number of executions", o.limit).WithHint("0 is all")
+	}
 	for _, s := range strings.FieldsFunc(o.status, func(r rune) bool { return r == ',' }) {
-		filter.Status = append(filter.Status, batch.Status(strings.ToUpper(s)))
+		status := batch.Status(strings.ToUpper(strings.TrimSpace(s)))
+		if !slices.Contains(statuses, status) {
+			return usageError(c, "--status: unknown status %q", s).WithHint("%s", fault.DidYouMean(string(status), statusNames()))
+		}
+		filter.Status = append(filter.Status, status)
 	}
 	var found []meta.ExecutionSummary
 	err := a.look(c.Context(), func(ctx context.Context, store *meta.Store) (err error) {
@@ -85,8 +102,19 @@ func runList(a *app, c *cobra.Command, o listOptions, job string) error {
 		a.document(documents)
 		return nil
 	}
-	a.listTable(found)
+	a.listTable(found, job)
 	return nil
+}
+
+// statuses are those that an execution can have in the job repository.
+var statuses = []batch.Status{batch.Starting, batch.Started, batch.Stopping, batch.Stopped, batch.Failed, batch.Completed, batch.Abandoned}
+
+func statusNames() []string {
+	names := make([]string, len(statuses))
+	for i, s := range statuses {
+		names[i] = string(s)
+	}
+	return names
 }
 
 // look opens the job repository for reading and marks what died without saying so.
@@ -106,9 +134,14 @@ func (a *app) look(ctx context.Context, fn func(context.Context, *meta.Store) er
 	return fn(ctx, store)
 }
 
-func (a *app) listTable(found []meta.ExecutionSummary) {
+func (a *app) listTable(found []meta.ExecutionSummary, job string) {
 	if len(found) == 0 {
-		a.note("no executions in %s\n", a.metaPath())
+		path, _ := a.metaPath()
+		of := ""
+		if job != "" {
+			of = " of job " + job
+		}
+		a.note("no such executions%s in %s\n", of, path)
 		return
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)

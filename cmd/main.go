@@ -3,44 +3,89 @@
 package cmd
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
 
 	"batchctl/pkg/config"
+	"batchctl/pkg/fault"
 	"batchctl/pkg/plan"
 )
 
 // app is what all commands share: the world outside, and what the global flags say.
 type app struct {
-	stdin   io.Reader
-	stdout  io.Writer
-	stderr  io.Writer
-	tty     bool // standard error is a terminal
-	secrets *config.Secrets
-	global  globalOptions
+	stdin       io.Reader
+	stdout      io.Writer
+	stderr      io.Writer
+	terminal    io.Writer // standard error itself
+	tty         bool      // standard error is a terminal
+	secrets     *config.Secrets
+	global      globalOptions
+	annotations int  // said to GitHub Actions so far
+	ran         bool // a job was started
 }
 
 // Main runs batchctl with the arguments behind the program's name and returns its exit code. Secrets that become known
 // on the way are left out of everything that is written.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	secrets := new(config.Secrets)
+	out := &redactingWriter{to: stdout, secrets: secrets}
 	a := &app{
-		stdin:   stdin,
-		stdout:  &redactingWriter{to: stdout, secrets: secrets},
-		stderr:  &redactingWriter{to: stderr, secrets: secrets},
-		tty:     isTerminal(stderr),
-		secrets: secrets,
+		stdin:    stdin,
+		stdout:   out,
+		stderr:   &redactingWriter{to: stderr, secrets: secrets},
+		terminal: stderr,
+		tty:      isTerminal(stderr),
+		secrets:  secrets,
 	}
 	root := newRootCommand(a)
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	return a.report(root.Execute())
+	err := root.Execute()
+	if err != nil && wantsJSON(args) {
+		a.global.output = "json"
+	}
+	code := a.report(err)
+	if out.err != nil {
+		return a.unwritten(out.err, code)
+	}
+	return code
+}
+
+// unwritten is the exit code where standard output did not take what was to be written. What a job did counts for more.
+func (a *app) unwritten(err error, code int) int {
+	fmt.Fprintf(a.stderr, "write standard output: %s\n", cause(err))
+	if code == exitCompleted && !a.ran {
+		return exitEnvironment
+	}
+	return code
+}
+
+// wantsJSON reports whether JSON is asked for, in arguments that could not be parsed.
+func wantsJSON(args []string) bool {
+	wanted := os.Getenv(TwinPrefix+"OUTPUT") == "json"
+	for i, arg := range args {
+		value, long := strings.CutPrefix(arg, "--output=")
+		short, isShort := strings.CutPrefix(arg, "-o")
+		switch {
+		case arg == "--":
+			return wanted
+		case long:
+			wanted = value == "json"
+		case arg == "--output" || arg == "-o":
+			wanted = i+1 < len(args) && args[i+1] == "json"
+		case isShort && !strings.HasPrefix(arg, "--"):
+			wanted = strings.TrimPrefix(short, "=") == "json"
+		}
+	}
+	return wanted
 }
 
 func isTerminal(w io.Writer) bool {
@@ -53,10 +98,14 @@ func isTerminal(w io.Writer) bool {
 type redactingWriter struct {
 	to      io.Writer
 	secrets *config.Secrets
+	err     error // the first one
 }
 
 func (w *redactingWriter) Write(p []byte) (int, error) {
 	if _, err := io.WriteString(w.to, w.secrets.Redact(string(p))); err != nil {
+		if w.err == nil {
+			w.err = err
+		}
 		return 0, err
 	}
 	return len(p), nil
@@ -64,15 +113,23 @@ func (w *redactingWriter) Write(p []byte) (int, error) {
 
 // engine returns the front end's way into the packages below.
 func (a *app) engine() (*plan.Engine, error) {
+	e, err := a.world()
+	if err == nil {
+		e.Meta, err = a.metaPath()
+	}
+	return e, err
+}
+
+// world is an engine without a job repository.
+func (a *app) world() (*plan.Engine, error) {
 	folder, err := os.Getwd()
 	if err != nil {
-		return nil, err
+		return nil, fault.Wrap(fault.Environment, err, "the current folder is not known").WithHint("was it deleted? change to another one")
 	}
 	return &plan.Engine{
-		Meta:     a.metaPath(),
 		Folder:   folder,
 		Now:      time.Now,
-		Local:    time.Local,
+		Local:    localZone(),
 		Env:      os.LookupEnv,
 		ReadFile: os.ReadFile,
 		Secrets:  a.secrets,
@@ -81,20 +138,21 @@ func (a *app) engine() (*plan.Engine, error) {
 
 // metaPath is where the job repository is: the flag or its twin in the environment, else under systemd's or the XDG
 // state folder, so that cron and a shell share one history wherever they start.
-func (a *app) metaPath() string {
+func (a *app) metaPath() (string, error) {
 	if a.global.meta != "" {
-		return a.global.meta
+		return a.global.meta, nil
 	}
 	const name = "batchctl.db"
 	if folder := os.Getenv("STATE_DIRECTORY"); folder != "" {
-		return filepath.Join(filepath.SplitList(folder)[0], name)
+		return filepath.Join(filepath.SplitList(folder)[0], name), nil
 	}
 	if folder := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(folder) {
-		return filepath.Join(folder, "batchctl", name)
+		return filepath.Join(folder, "batchctl", name), nil
 	}
 	home, err := os.UserHomeDir()
-	if err != nil {
-		home = string(filepath.Separator)
+	if err != nil || !filepath.IsAbs(home) {
+		return "", fault.New(fault.Environment, "there is no place for the job repository: HOME is not set").WithCode("no_home").
+			WithHint("set HOME or XDG_STATE_HOME, or name a file: --meta FILE or BATCHCTL_META")
 	}
-	return filepath.Join(home, ".local", "state", "batchctl", name)
+	return filepath.Join(home, ".local", "state", "batchctl", name), nil
 }

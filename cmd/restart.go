@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/plan"
 )
@@ -19,13 +20,15 @@ func newRestartCommand(a *app) *cobra.Command {
 		Long: "restart continues a failed or stopped execution with its parameters and the definition at its recorded path.\n" +
 			"Without an argument it takes the only execution that can be restarted, and lists them where there are several.\n" +
 			"Secret parameters are not recorded: they come from their source again, or by -p.",
-		Example: "  batchctl restart\n  batchctl restart 17\n  batchctl restart settlement",
-		Args:    cobra.MaximumNArgs(1),
+		Example:           "  batchctl restart\n  batchctl restart 17\n  batchctl restart settlement",
+		Args:              atMost(1, "restart takes one execution or job; a parameter is given as -p name=value"),
+		ValidArgsFunction: a.completeExecutions(batch.Status.Restartable),
 		RunE: func(c *cobra.Command, args []string) error {
 			return runRestart(a, c, o, strings.Join(args, ""))
 		},
 	}
 	c.Flags().StringArrayVarP(&o.parameters, "param", "p", nil, "a secret or not identifying parameter, `name=value`")
+	addReportFlag(c, &o)
 	addDriftFlags(c, &o)
 	return c
 }
@@ -35,8 +38,12 @@ func runRestart(a *app, c *cobra.Command, o runOptions, which string) error {
 	if err != nil {
 		return err
 	}
+	report, err := newReport(c, o.report)
+	if err != nil {
+		return err
+	}
 	request := plan.RestartRequest{Which: which, Parameters: parameters, Drift: o.drift()}
-	return a.execute(c.Context(), false, func(ctx context.Context, e *plan.Engine, w plan.Watcher) (*plan.Outcome, error) {
+	return a.execute(c.Context(), o, report, func(ctx context.Context, e *plan.Engine, w plan.Watcher) (*plan.Outcome, error) {
 		return e.Restart(ctx, request, w)
 	})
 }
@@ -44,8 +51,16 @@ func runRestart(a *app, c *cobra.Command, o runOptions, which string) error {
 // renderFailure is the reason why a run did not complete, and the command that continues it.
 func renderFailure(o *plan.Outcome, err error) string {
 	text := fault.Render(err)
-	if o.Execution.Status.Restartable() {
-		text += fmt.Sprintf("  restart: batchctl restart %d        (after a change of the definition: --accept-changes)\n", o.Execution.ID)
+	if command := restartCommand(o); command != "" {
+		text += fmt.Sprintf("  restart: %s        (after a change of the definition: --accept-changes)\n", command)
 	}
 	return text
+}
+
+// restartCommand continues an execution, "" where none can.
+func restartCommand(o *plan.Outcome) string {
+	if !o.Execution.Status.Restartable() {
+		return ""
+	}
+	return fmt.Sprintf("batchctl restart %d", o.Execution.ID)
 }

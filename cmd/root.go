@@ -26,7 +26,9 @@ func newRootCommand(a *app) *cobra.Command {
 		Use:   "batchctl",
 		Short: "Run batch jobs that go on exactly where they were",
 		Long: "batchctl runs the job that a YAML file describes: it reads records, processes them, writes them in chunks, and\n" +
-			"remembers after every chunk how far it came. A job that stops, fails or is killed goes on exactly where it was.",
+			"remembers after every chunk how far it came. A job that stops, fails or is killed goes on exactly where it was.\n\n" +
+			"Every flag has a twin in the environment: --log-format is BATCHCTL_LOG_FORMAT. A flag that is given counts more.",
+		Example:       "  batchctl run jobs/quickstart.yaml\n  batchctl restart\n  batchctl list",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noCommand,
@@ -36,24 +38,30 @@ func newRootCommand(a *app) *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError(c, "%s", err)
+		return usageError(c, "%s", flagReason(err))
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.global.meta, "meta", "", "`file` of the job repository (default: batchctl/batchctl.db in the user's state folder)")
-	flags.StringVarP(&a.global.output, "output", "o", "table", "form of what is printed: table or json")
-	flags.StringVar(&a.global.logFormat, "log-format", "text", "form of log lines: text or json")
-	flags.StringVar(&a.global.logLevel, "log-level", "info", "least important log lines shown: debug, info, warn or error")
+	flags.StringVarP(&a.global.output, "output", "o", "table", "`form` of what is printed: table or json")
+	flags.StringVar(&a.global.logFormat, "log-format", "text", "`form` of log lines: text or json")
+	flags.StringVar(&a.global.logLevel, "log-level", "info", "the least important `level` of log lines shown: debug, info, warn or error")
 	flags.BoolVarP(&a.global.quiet, "quiet", "q", false, "print nothing unless something went wrong")
-	flags.BoolVar(&a.global.noColor, "no-color", false, "no colours (also NO_COLOR)")
-	flags.BoolVar(&a.global.noProgress, "no-progress", false, "no progress bars")
-	root.AddCommand(
-		newRunCommand(a), newRestartCommand(a),
-		newStopCommand(a), newAbandonCommand(a),
-		newListCommand(a), newShowCommand(a),
-		newValidateCommand(a), newPlanCommand(a), newExplainCommand(a),
-		newVersionCommand(a),
-	)
+	flags.BoolVar(&a.global.noColor, "no-color", false, "no colours (as with NO_COLOR)")
+	flags.BoolVar(&a.global.noProgress, "no-progress", false, "log lines instead of progress bars, on a terminal too")
+	addGroup(root, "Run jobs:", newRunCommand(a), newRestartCommand(a), newStopCommand(a), newAbandonCommand(a))
+	addGroup(root, "See what was run:", newListCommand(a), newShowCommand(a))
+	addGroup(root, "Write and check definitions:", newValidateCommand(a), newPlanCommand(a), newExplainCommand(a))
+	root.AddCommand(newVersionCommand(a))
 	return root
+}
+
+// addGroup adds commands that help shows together.
+func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, c := range commands {
+		c.GroupID = title
+	}
+	root.AddCommand(commands...)
 }
 
 func noCommand(c *cobra.Command, args []string) error {
@@ -77,12 +85,48 @@ func (a *app) prepare(c *cobra.Command) error {
 	if err := environmentTwins(c); err != nil {
 		return err
 	}
+	if err := exclusive(c); err != nil {
+		return err
+	}
+	if a.json() && c.HasParent() && c.Parent().Name() == "completion" {
+		return usageError(c, "a completion script has no form in JSON")
+	}
 	if a.global.meta != "" && strings.HasPrefix(a.global.meta, "postgres") && strings.Contains(a.global.meta, "://") {
 		a.secrets.Add(a.global.meta)
 		return usageError(c, "--meta: a job repository in PostgreSQL is not available in this version").
 			WithHint("give the path of a file")
 	}
 	return oneOf(c, map[string]string{"output": "table json", "log-format": "text json", "log-level": "debug info warn error"})
+}
+
+// exclusives are flags that say opposite things.
+var exclusives = [][2]string{{"accept-changes", "as-recorded"}, {"adopt", "fresh"}, {"dry-run", "report"}}
+
+func exclusive(c *cobra.Command) error {
+	for _, pair := range exclusives {
+		if given(c, pair[0]) && given(c, pair[1]) {
+			return usageError(c, "--%s and --%s exclude each other", pair[0], pair[1])
+		}
+	}
+	return nil
+}
+
+func given(c *cobra.Command, name string) bool {
+	f := c.Flags().Lookup(name)
+	return f != nil && f.Changed && f.Value.String() != "false"
+}
+
+// flagReason takes out of an error about a flag what only programmers can read.
+func flagReason(err error) string {
+	text := err.Error()
+	if before, after, ok := strings.Cut(text, "strconv."); ok {
+		reason := "not a number"
+		if strings.HasPrefix(after, "ParseBool") {
+			reason = "neither true nor false"
+		}
+		return before + reason
+	}
+	return text
 }
 
 func oneOf(c *cobra.Command, allowed map[string]string) error {
@@ -116,7 +160,11 @@ func environmentTwins(c *cobra.Command) error {
 			return
 		}
 		if setErr := c.Flags().Set(f.Name, value); setErr != nil {
-			err = usageError(c, "%s in the environment: %s", name, setErr)
+			reason := flagReason(setErr)
+			if at := strings.LastIndex(reason, " flag: "); at >= 0 {
+				reason = reason[at+len(" flag: "):]
+			}
+			err = usageError(c, "%s in the environment: %q is %s", name, value, reason)
 		}
 	})
 	return err
@@ -131,6 +179,24 @@ func oneArgument(what string) cobra.PositionalArgs {
 		case len(args) > 1:
 			return usageError(c, "unexpected argument %q", args[1]).
 				WithHint("a parameter is given as -p name=value; see %s --help", c.CommandPath())
+		}
+		return nil
+	}
+}
+
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usageError(c, "missing argument: %s", what)
+		}
+		return nil
+	}
+}
+
+func atMost(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > n {
+			return usageError(c, "unexpected argument %q: %s", args[n], what)
 		}
 		return nil
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
 	"batchctl/pkg/plan"
 )
 
@@ -20,6 +22,8 @@ type runOptions struct {
 	adopt         bool
 	fresh         bool
 	onOverlap     string
+	dryRun        bool
+	report        string
 }
 
 func newRunCommand(a *app) *cobra.Command {
@@ -27,18 +31,30 @@ func newRunCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run JOB.yaml [-p name=value]...",
 		Short: "Start the job instance that the parameters name, or continue it where it failed or stopped",
+		Long: "run starts the job instance that the identifying parameters name. Where an earlier execution of it failed or stopped,\n" +
+			"it is continued exactly where it was; where one completed, nothing is done and the exit code is 7.\n\n" +
+			"Exit codes: 0 completed, 1 failed, 2 wrong definition or usage, 3 file, database or secret out of reach, 6 running\n" +
+			"already, 7 complete already, 8 not restartable, 9 nothing was read, 11 stopped, 130 and 143 stopped by a signal.",
 		Example: "  batchctl run jobs/settlement.yaml -p date=yesterday\n" +
-			"  batchctl run jobs/quickstart.yaml --quiet",
-		Args: oneArgument("the path of a job definition"),
-		RunE: func(c *cobra.Command, args []string) error { return runRun(a, c, o, args[0]) },
+			"  batchctl run jobs/settlement.yaml -p date=2026-11-20 --dry-run\n" +
+			"  batchctl run jobs/quickstart.yaml --quiet --report build/report.xml",
+		Args:              oneArgument("the path of a job definition"),
+		ValidArgsFunction: completeFiles(false),
+		RunE:              func(c *cobra.Command, args []string) error { return runRun(a, c, o, args[0]) },
 	}
 	flags := c.Flags()
 	flags.StringArrayVarP(&o.parameters, "param", "p", nil, "a parameter of the job, `name=value`; may be given many times")
-	flags.StringVar(&o.ifComplete, "if-complete", "fail", "what to do where the instance is complete: fail (exit 7) or skip (exit 0)")
-	flags.StringVar(&o.onOverlap, "on-overlap", "", "what to do where the instance is running: fail (exit 6) or skip (exit 0); the definition's where not given")
+	flags.StringVar(&o.ifComplete, "if-complete", "fail", "where the instance is complete: `fail|skip`, with exit code 7 or 0")
+	flags.StringVar(&o.onOverlap, "on-overlap", "", "where the instance is running: `fail|skip`, with exit code 6 or 0; as the definition says where not given")
 	flags.BoolVar(&o.isNew, "new", false, "a new instance of an each_run job, also where an unfinished one is there")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "read and process everything, write and record nothing, and say what would have been written")
+	addReportFlag(c, &o)
 	addDriftFlags(c, &o)
 	return c
+}
+
+func addReportFlag(c *cobra.Command, o *runOptions) {
+	c.Flags().StringVar(&o.report, "report", "", "write the summary into this `file`, also where the job fails: .json, .xml (JUnit) or .md (Markdown)")
 }
 
 // addDriftFlags adds the flags that say what to do where things are not as an earlier execution left them.
@@ -48,8 +64,6 @@ func addDriftFlags(c *cobra.Command, o *runOptions) {
 	flags.BoolVar(&o.asRecorded, "as-recorded", false, "continue with the definition as it was recorded, although the file was changed")
 	flags.BoolVar(&o.adopt, "adopt", false, "take over what another job repository loaded of this instance, and go on behind it")
 	flags.BoolVar(&o.fresh, "fresh", false, "forget how far the steps of this instance came in their targets, and begin again")
-	c.MarkFlagsMutuallyExclusive("accept-changes", "as-recorded")
-	c.MarkFlagsMutuallyExclusive("adopt", "fresh")
 }
 
 func (o runOptions) drift() plan.Drift {
@@ -67,8 +81,15 @@ func runRun(a *app, c *cobra.Command, o runOptions, path string) error {
 	if o.onOverlap != "" && o.onOverlap != "fail" && o.onOverlap != "skip" {
 		return usageError(c, "--on-overlap: unknown value %q", o.onOverlap).WithHint("known: fail, skip")
 	}
+	report, err := newReport(c, o.report)
+	if err != nil {
+		return err
+	}
 	request := plan.RunRequest{Path: path, Parameters: parameters, New: o.isNew, OnOverlap: o.onOverlap, Drift: o.drift()}
-	return a.execute(c.Context(), o.ifComplete == "skip", func(ctx context.Context, e *plan.Engine, w plan.Watcher) (*plan.Outcome, error) {
+	if o.dryRun {
+		return a.rehearse(c.Context(), request)
+	}
+	return a.execute(c.Context(), o, report, func(ctx context.Context, e *plan.Engine, w plan.Watcher) (*plan.Outcome, error) {
 		return e.Run(ctx, request, w)
 	})
 }
@@ -89,48 +110,52 @@ func splitParameters(c *cobra.Command, given []string) (map[string]string, error
 	return parameters, nil
 }
 
-// execute runs a job under the signals and tells how it went. skipComplete makes a complete instance no failure.
-func (a *app) execute(ctx context.Context, skipComplete bool, run func(context.Context, *plan.Engine, plan.Watcher) (*plan.Outcome, error)) error {
+// A start is a way into the engine that runs a job.
+type start func(context.Context, *plan.Engine, plan.Watcher) (*plan.Outcome, error)
+
+// execute runs a job under the signals and tells how it went.
+func (a *app) execute(ctx context.Context, o runOptions, r *report, run start) error {
 	engine, err := a.engine()
 	if err != nil {
-		return err
+		return a.refused(err, exitCode(err, false, false), r)
 	}
 	if ctx == nil {
 		ctx = context.Background()
 	}
 	ctx, signals, end := watchSignals(ctx)
 	defer end()
-	observer := newTeller(a.newObserver(engine.Meta))
-	defer a.tellProgress(signals, observer)()
-	outcome, err := run(ctx, engine, plan.Watcher{Observer: observer, Stop: signals.stop})
+	shown := newTeller(a.newDisplay(engine.Meta))
+	defer a.answer(signals, shown)()
+	outcome, err := run(ctx, engine, plan.Watcher{Observer: shown, Stop: signals.stop})
+	shown.flush()
 	err = signals.reason(err)
 	code := exitCode(err, outcome != nil, outcome.Worked())
-	if code == exitComplete && skipComplete || errors.Is(err, plan.ErrOverlapSkipped) {
-		a.note("%s: nothing to do\n", err)
-		return nil
+	if code == exitComplete && o.ifComplete == "skip" || errors.Is(err, plan.ErrOverlapSkipped) {
+		return a.nothingToDo(err)
 	}
 	if outcome == nil {
-		if err == nil {
-			return nil
-		}
-		return &codedError{err: err, code: code}
+		return a.refused(err, code, r)
 	}
-	a.conclude(outcome, err)
+	a.conclude(outcome, err, r)
 	if err == nil {
 		return nil
 	}
 	return &codedError{err: err, code: code, said: true}
 }
 
-// tellProgress answers SIGUSR1 until the returned function is called.
-func (a *app) tellProgress(s *signals, t *teller) func() {
+// answer answers SIGUSR1, and the first signal to stop, until the returned function is called.
+func (a *app) answer(s *signals, t *teller) func() {
 	done, ended := make(chan struct{}), make(chan struct{})
+	stop := s.stop
 	go func() {
 		defer close(ended)
 		for {
 			select {
 			case <-s.progress:
 				t.tell(a.stderr)
+			case <-stop:
+				stop = nil
+				t.to.Say(s.first.Error() + "; the chunk in hand is finished first (a second signal rolls it back and leaves at once)")
 			case <-done:
 				return
 			}
@@ -142,23 +167,76 @@ func (a *app) tellProgress(s *signals, t *teller) func() {
 	}
 }
 
-// conclude prints the summary of a run that was started, and what a person can do where it did not complete.
-func (a *app) conclude(o *plan.Outcome, err error) {
+// nothingToDo tells of a job that did not need to be started.
+func (a *app) nothingToDo(why error) error {
 	if a.json() {
-		a.document(newRunDocument(o, err))
+		a.document(runDocument{Status: notStarted, Reason: fault.Printable(why.Error()), Parameters: map[string]string{}, Steps: []stepDocument{}})
 	}
-	if a.global.quiet && err == nil {
+	a.note("%s: nothing to do\n", why)
+	return nil
+}
+
+// refused tells of a job that could not be started; in the report too.
+func (a *app) refused(err error, code int, r *report) error {
+	if err != nil {
+		a.publish(runDocument{Job: "batchctl", Status: notStarted, Parameters: map[string]string{}, Steps: []stepDocument{}, Errors: a.redacted(errorDocuments(err))}, r)
+		return &codedError{err: err, code: code}
+	}
+	return nil
+}
+
+// publish writes the report, and the step summary of GitHub Actions. What keeps it from that does not change how the job
+// ended.
+func (a *app) publish(d runDocument, r *report) {
+	if err := errors.Join(r.write(d), a.stepSummary(d)); err != nil {
+		fmt.Fprintln(a.stderr, err)
+	}
+}
+
+// conclude prints the summary of a run that was started, and what a person can do where it did not complete.
+func (a *app) conclude(o *plan.Outcome, err error, r *report) {
+	a.ran = true
+	document := a.runDocument(o, err)
+	if a.json() {
+		a.document(document)
+	}
+	a.publish(document, r)
+	if err != nil {
+		a.annotate(err)
+	}
+	if a.global.quiet && (err == nil || a.json()) {
 		return
 	}
+	if a.global.logFormat == "json" {
+		a.logConclusion(document)
+		return
+	}
+	fmt.Fprint(a.stderr, a.conclusion(o, err))
+}
+
+func (a *app) conclusion(o *plan.Outcome, err error) string {
 	var b strings.Builder
-	if a.global.quiet || !a.tty || a.global.noProgress {
+	if !a.drawsBars() {
 		fmt.Fprintf(&b, "%s\n", headline(o.Execution))
+		writeSteps(&b, o.Execution)
 	}
 	if err != nil && !a.json() {
 		b.WriteString(renderFailure(o, err))
 	}
-	writeSummary(&b, o, err)
-	fmt.Fprint(a.stderr, b.String())
+	status, rest := statusLine(o, err)
+	if o.Execution.Status == batch.Failed {
+		status = a.red(status)
+	}
+	fmt.Fprintf(&b, "%s %s\n", status, rest)
+	return b.String()
+}
+
+// logConclusion says how a run ended where log lines have to be JSON.
+func (a *app) logConclusion(d runDocument) {
+	log := a.logger().With("job", d.Job, "execution_id", d.ExecutionID)
+	for _, e := range d.Errors {
+		log.Error(e.Message, "class", e.Class, "code", e.Code, "file", e.File, "line", e.Line, "column", e.Column, "hint", e.Hint, "restart", d.Restart)
+	}
 }
 
 // note tells a person something that is no error; quiet keeps it back.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -17,10 +16,12 @@ import (
 
 func newShowCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show EXECUTION",
-		Short: "Show one execution: parameters, steps, counters, errors, checkpoints",
-		Args:  oneArgument("the id of an execution; batchctl list shows them"),
-		RunE:  func(c *cobra.Command, args []string) error { return runShow(a, c, args[0]) },
+		Use:               "show EXECUTION",
+		Short:             "Show one execution: parameters, steps, counters, errors, checkpoints",
+		Example:           "  batchctl show 17\n  batchctl show 17 -o json",
+		ValidArgsFunction: a.completeExecutions(nil),
+		Args:              oneArgument("the id of an execution; batchctl list shows them"),
+		RunE:              func(c *cobra.Command, args []string) error { return runShow(a, c, args[0]) },
 	}
 }
 
@@ -126,7 +127,7 @@ func writeDetails(to io.Writer, d *meta.Details, lanes []meta.LaneCheckpoint) {
 	for _, p := range e.Parameters {
 		fmt.Fprintf(w, "parameter\t%s=%s (%s%s)\n", p.Name, shown[p.Name], p.Type, notIdentifying(p))
 	}
-	for _, name := range sortedNames(e.Context) {
+	for _, name := range sortedKeys(e.Context) {
 		fmt.Fprintf(w, "context\t%s=%s\n", name, e.Context[name])
 	}
 	for _, l := range lanes {
@@ -150,13 +151,4 @@ func notIdentifying(p batch.Parameter) string {
 		return ""
 	}
 	return ", not identifying"
-}
-
-func sortedNames(c batch.Context) []string {
-	names := make([]string, 0, len(c))
-	for name := range c {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

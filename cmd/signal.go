@@ -34,12 +34,13 @@ type signals struct {
 }
 
 // watchSignals listens until the returned function is called. A SIGHUP that was ignored when the process started stays
-// ignored (nohup); otherwise it asks for a stop.
+// ignored (nohup); otherwise it asks for a stop. SIGPIPE does nothing: a job goes on when nobody reads its messages any
+// more, and fails with an error where nobody reads its records.
 func watchSignals(ctx context.Context) (context.Context, *signals, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	s := &signals{stop: make(chan struct{}), progress: make(chan struct{}, 1), done: make(chan struct{}), ended: make(chan struct{})}
 	heard := make(chan os.Signal, 8)
-	signal.Notify(heard, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
+	signal.Notify(heard, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGPIPE)
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(heard, syscall.SIGHUP)
 	}
@@ -64,6 +65,7 @@ func watchSignals(ctx context.Context) (context.Context, *signals, func()) {
 
 func (s *signals) hear(sig os.Signal, cancel context.CancelCauseFunc) {
 	switch {
+	case sig == syscall.SIGPIPE:
 	case sig == syscall.SIGUSR1:
 		select {
 		case s.progress <- struct{}{}:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"batchctl/pkg/batch"
 	"batchctl/pkg/meta"
 )
 
@@ -15,7 +16,11 @@ func newStopCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "stop EXECUTION",
 		Short: "Ask a running execution to stop at its next chunk boundary",
-		Args:  oneArgument("the id of an execution; batchctl list shows them"),
+		Long: "stop asks the process of a running execution, wherever on this host it runs, to finish the chunk in hand and stop. The\n" +
+			"execution can be restarted.",
+		Example:           "  batchctl stop 17\n  batchctl stop 17 --wait",
+		Args:              oneArgument("the id of an execution; batchctl list shows them"),
+		ValidArgsFunction: a.completeExecutions(batch.Status.Running),
 		RunE: func(c *cobra.Command, args []string) error {
 			return runStop(a, c, args[0], wait)
 		},
@@ -44,12 +49,30 @@ func runStop(a *app, c *cobra.Command, which string, wait bool) error {
 		if err := store.RequestStop(ctx, id); err != nil {
 			return err
 		}
-		if !wait {
-			a.note("execution %d was asked to stop at its next chunk boundary\n", id)
-			return nil
+		if wait {
+			return a.awaitEnd(ctx, store, id)
 		}
-		return a.awaitEnd(ctx, store, id)
+		a.note("execution %d was asked to stop at its next chunk boundary\n", id)
+		return a.tellStatus(ctx, store, id)
 	})
+}
+
+// statusDocument is what became of an execution, as JSON.
+type statusDocument struct {
+	ExecutionID int64        `json:"execution_id"`
+	Status      batch.Status `json:"status"`
+	StopAsked   bool         `json:"stop_asked"`
+}
+
+func (a *app) tellStatus(ctx context.Context, store *meta.Store, id int64) error {
+	if !a.json() {
+		return nil
+	}
+	details, err := store.Execution(ctx, id)
+	if err == nil {
+		a.document(statusDocument{id, details.Execution.Status, !details.StopAsked.IsZero()})
+	}
+	return err
 }
 
 // awaitEnd returns when an execution has ended, also where its process died.
@@ -64,7 +87,7 @@ func (a *app) awaitEnd(ctx context.Context, store *meta.Store, id int64) error {
 		}
 		if !details.Execution.Status.Running() {
 			a.note("execution %d is %s\n", id, details.Execution.Status)
-			return nil
+			return a.tellStatus(ctx, store, id)
 		}
 		select {
 		case <-time.After(stopPoll):
@@ -78,7 +101,11 @@ func newAbandonCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "abandon EXECUTION",
 		Short: "Make sure that the instance of a failed or stopped execution is never continued",
-		Args:  oneArgument("the id of an execution; batchctl list shows them"),
+		Long: "abandon ends the history of an instance that failed or stopped and is not to be continued: run and restart refuse it\n" +
+			"from then on. What it has written stays as it is.",
+		Example:           "  batchctl abandon 17",
+		Args:              oneArgument("the id of an execution; batchctl list shows them"),
+		ValidArgsFunction: a.completeExecutions(batch.Status.Restartable),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := executionID(c, args[0])
 			if err != nil {
@@ -89,7 +116,7 @@ func newAbandonCommand(a *app) *cobra.Command {
 					return err
 				}
 				a.note("execution %d is ABANDONED; new parameters start another instance\n", id)
-				return nil
+				return a.tellStatus(ctx, store, id)
 			})
 		},
 	}

@@ -3,6 +3,8 @@ package cmd
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -13,17 +15,23 @@ import (
 
 // runDocument is the summary of a run as JSON.
 type runDocument struct {
-	Job         string            `json:"job"`
-	ExecutionID int64             `json:"execution_id"`
-	InstanceID  int64             `json:"instance_id"`
+	Job         string            `json:"job,omitempty"`
+	ExecutionID int64             `json:"execution_id,omitempty"`
+	InstanceID  int64             `json:"instance_id,omitempty"`
 	Continues   int64             `json:"continues_execution_id,omitempty"`
 	Parameters  map[string]string `json:"parameters"`
 	Status      batch.Status      `json:"status"`
-	ExitStatus  string            `json:"exit_status"`
+	Reason      string            `json:"reason,omitempty"` // why it was not started, where that is no error
+	ExitStatus  string            `json:"exit_status,omitempty"`
+	Meta        string            `json:"meta,omitempty"`
 	Seconds     float64           `json:"elapsed_seconds"`
 	Steps       []stepDocument    `json:"steps"`
 	Errors      []errorDocument   `json:"errors,omitempty"`
+	Restart     string            `json:"restart,omitempty"` // the command that continues it
 }
+
+// notStarted is the status of a run that has no execution.
+const notStarted batch.Status = "NOT STARTED"
 
 type stepDocument struct {
 	Name        string           `json:"name"`
@@ -36,7 +44,7 @@ type stepDocument struct {
 	Attempt     map[string]int64 `json:"attempt"`  // of this execution
 }
 
-func newRunDocument(o *plan.Outcome, err error) runDocument {
+func (a *app) runDocument(o *plan.Outcome, err error) runDocument {
 	e := o.Execution
 	d := runDocument{
 		Job: e.Instance.Name, ExecutionID: e.ID, InstanceID: e.Instance.ID, Continues: o.Continues,
@@ -47,9 +55,22 @@ func newRunDocument(o *plan.Outcome, err error) runDocument {
 		d.Steps = append(d.Steps, newStepDocument(s, e.ID))
 	}
 	if err != nil {
-		d.Errors = errorDocuments(err)
+		d.Errors = a.redacted(errorDocuments(err))
+		d.Restart = restartCommand(o)
+	}
+	d.Meta, _ = a.metaPath()
+	for name, value := range d.Parameters {
+		d.Parameters[name] = a.secrets.Redact(value)
 	}
 	return d
+}
+
+// redacted takes secrets out of errors, for texts that do not pass through the standard streams.
+func (a *app) redacted(errors []errorDocument) []errorDocument {
+	for i, e := range errors {
+		errors[i].Message, errors[i].Hint, errors[i].File = a.secrets.Redact(e.Message), a.secrets.Redact(e.Hint), a.secrets.Redact(e.File)
+	}
+	return errors
 }
 
 func newStepDocument(s *batch.StepExecution, execution int64) stepDocument {
@@ -87,13 +108,17 @@ func headline(e *batch.JobExecution) string {
 
 // writeSteps writes a line for each step: name, counters, time and rate, in columns.
 func writeSteps(w io.Writer, e *batch.JobExecution) {
-	width := 0
+	width := nameWidth
 	for _, s := range e.Steps {
 		width = max(width, utf8.RuneCountInString(s.Name))
 	}
 	for _, s := range e.Steps {
-		fmt.Fprintf(w, "  %-*s %s\n", width, s.Name, stepLine(s, s.JobID != e.ID))
+		fmt.Fprintln(w, stepText(s, s.JobID != e.ID, width))
 	}
+}
+
+func stepText(s *batch.StepExecution, repeated bool, width int) string {
+	return fmt.Sprintf("  %-*s %s", width, s.Name, stepLine(s, repeated))
 }
 
 func stepLine(s *batch.StepExecution, repeated bool) string {
@@ -124,19 +149,20 @@ func stepLine(s *batch.StepExecution, repeated bool) string {
 	return b.String()
 }
 
-// writeSummary writes what a run did and how it ended.
-func writeSummary(w io.Writer, o *plan.Outcome, err error) {
-	writeSteps(w, o.Execution)
+// statusLine says how a run ended.
+func statusLine(o *plan.Outcome, err error) (status, rest string) {
 	skipped := int64(0)
 	for _, s := range o.Execution.Steps {
 		skipped += s.Total.Skip()
 	}
-	status := string(o.Execution.Status)
+	status = string(o.Execution.Status)
 	if skipped > 0 && err == nil {
 		status += " WITH SKIPS"
 	}
-	fmt.Fprintf(w, "%s in %s\n", status, shortDuration(o.Elapsed))
+	return status, "in " + shortDuration(o.Elapsed)
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // grouped writes a number with commas between thousands.
 func grouped(n int64) string {
@@ -161,6 +187,14 @@ func shortDuration(d time.Duration) string {
 		return fmt.Sprintf("%d m %02d s", int(d.Minutes()), int(d.Seconds())%60)
 	}
 	return fmt.Sprintf("%d h %02d m", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// wholeSeconds is a duration as an estimate has it: to the second.
+func wholeSeconds(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%d s", int(d.Seconds()+0.5))
+	}
+	return shortDuration(d)
 }
 
 func rate(records int64, elapsed time.Duration) string {

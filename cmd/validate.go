@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,12 @@ func newValidateCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "validate JOB.yaml...",
 		Short: "Check job definitions: syntax, names, expressions, columns, connections where they can be reached",
-		Args:  cobra.MinimumNArgs(1),
+		Long: "validate checks everything about job definitions that can be known before they run, and writes nothing. Files and\n" +
+			"databases that cannot be reached now, and required parameters that are not given, are warnings. Of several files the\n" +
+			"highest exit code counts.",
+		Example:           "  batchctl validate jobs/*.yaml\n  batchctl validate jobs/settlement.yaml -p date=today -o json",
+		Args:              atLeastOne("the path of a job definition"),
+		ValidArgsFunction: completeFiles(true),
 		RunE: func(c *cobra.Command, args []string) error {
 			given, err := splitParameters(c, parameters)
 			if err != nil {
@@ -38,7 +44,7 @@ type validateDocument struct {
 }
 
 func runValidate(a *app, ctx context.Context, paths []string, parameters map[string]string) error {
-	engine, err := a.engine()
+	engine, err := a.world()
 	if err != nil {
 		return err
 	}
@@ -60,6 +66,7 @@ func runValidate(a *app, ctx context.Context, paths []string, parameters map[str
 	}
 	if a.json() {
 		a.document(documents)
+		a.annotateAll(documents)
 	}
 	if code != exitCompleted {
 		return &codedError{err: fmt.Errorf("not valid"), code: code, said: true}
@@ -69,10 +76,13 @@ func runValidate(a *app, ctx context.Context, paths []string, parameters map[str
 
 func (a *app) validated(path string, warnings []string, err error) {
 	for _, w := range warnings {
-		fmt.Fprintf(a.stderr, "warning: %s\n", w)
+		if !a.global.quiet {
+			fmt.Fprintf(a.stderr, "%s: warning: %s\n", path, w)
+		}
 	}
 	if err != nil {
 		fmt.Fprint(a.stderr, fault.Render(err))
+		a.annotate(err)
 		return
 	}
 	if !a.global.quiet {
@@ -85,7 +95,12 @@ func newPlanCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan JOB.yaml [-p name=value]...",
 		Short: "Show what would run: the resolved definition, steps, SQL, guarantees, and what a restart would do",
-		Args:  oneArgument("the path of a job definition"),
+		Long: "plan shows what run would do with these parameters now: the definition with its ${...} filled in and secrets hidden,\n" +
+			"the guarantee of each step, and whether a new instance would be started or which execution would be continued. It runs\n" +
+			"nothing and writes nothing.",
+		Example:           "  batchctl plan jobs/settlement.yaml -p date=yesterday",
+		Args:              oneArgument("the path of a job definition"),
+		ValidArgsFunction: completeFiles(false),
 		RunE: func(c *cobra.Command, args []string) error {
 			given, err := splitParameters(c, parameters)
 			if err != nil {
@@ -123,7 +138,7 @@ func (a *app) planText(d *plan.Description) {
 	fmt.Fprintf(w, "job\t%s\n", d.Job)
 	fmt.Fprintf(w, "instance\t%s\n", d.Instance)
 	fmt.Fprintf(w, "next run\t%s\n", d.NextRun)
-	fmt.Fprintf(w, "time zone\t%s\n", d.TimeZone)
+	fmt.Fprintf(w, "time zone\t%s\n", zoneText(d.TimeZone, time.Now()))
 	fmt.Fprintf(w, "base folder\t%s\n", d.Base)
 	for _, p := range d.Parameters {
 		fmt.Fprintf(w, "parameter\t%s=%s (%s%s)\n", p.Name, p.Value, p.Type, map[bool]string{true: "", false: ", not identifying"}[p.Identifying])

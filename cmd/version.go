@@ -23,7 +23,7 @@ func newVersionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  atMost(0, "version takes none"),
 		RunE: func(*cobra.Command, []string) error {
 			v := readVersion()
 			if a.json() {
