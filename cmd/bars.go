@@ -32,6 +32,9 @@ func (b *bars) Observe(e batch.Event) {
 		b.progress(e)
 	case batch.StepEnded:
 		b.clear()
+	case batch.ChunkRetried:
+		b.clear()
+		fmt.Fprintf(b.to, "  %s: attempt %d of %d: %s\n", e.Step.Name, e.Attempt, e.Of, e.Err)
 	case batch.Notice:
 		b.clear()
 		fmt.Fprintf(b.to, "  note: %s\n", e.Message)

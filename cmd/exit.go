@@ -17,6 +17,7 @@ const (
 	exitFailed         = 1
 	exitUsage          = 2
 	exitEnvironment    = 3
+	exitTooManySkips   = 5
 	exitRunning        = 6
 	exitComplete       = 7
 	exitNotRestartable = 8
@@ -44,6 +45,8 @@ func exitCode(err error, started, worked bool) int {
 		return exitComplete
 	case errors.Is(err, batch.ErrNotRestartable), errors.Is(err, meta.ErrNoExecution), errors.As(err, &foreign):
 		return exitNotRestartable
+	case errors.Is(err, runner.ErrSkipLimit):
+		return exitTooManySkips
 	case errors.Is(err, runner.ErrNothingRead):
 		return exitNothingRead
 	case errors.Is(err, meta.ErrNotRunning):

@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -72,6 +73,8 @@ func (a *app) engine() (*plan.Engine, error) {
 		Meta:     a.metaPath(),
 		Folder:   folder,
 		Now:      time.Now,
+		After:    time.After,
+		Random:   rand.Float64,
 		Local:    time.Local,
 		Env:      os.LookupEnv,
 		ReadFile: os.ReadFile,

@@ -62,6 +62,8 @@ func (l *logObserver) Observe(e batch.Event) {
 		l.fields(e.Step).Info("step started", "resumed", e.Resumed)
 	case batch.StepProgress:
 		l.progress(e)
+	case batch.ChunkRetried:
+		l.fields(e.Step).Warn(fmt.Sprintf("attempt %d of %d", e.Attempt, e.Of), "error", e.Err.Error())
 	case batch.StepRepeated:
 		l.fields(e.Step).Info("step was completed before", "read_count", e.Step.Total.Read, "write_count", e.Step.Total.Write)
 	case batch.StepEnded:

@@ -3,6 +3,8 @@
 package job
 
 import (
+	"cmp"
+
 	"batchctl/pkg/config"
 )
 
@@ -41,9 +43,12 @@ type Defaults struct {
 
 // Tuning is how a chunk step commits. Job-wide defaults have the same keys.
 type Tuning struct {
-	Chunk      *int   `yaml:"chunk" help:"records that are written, and committed, together; 1000 where nothing says"`
-	Checkpoint string `yaml:"checkpoint" enum:"target|metadata" help:"where the checkpoint is kept: target (exactly once) or metadata (a repeated chunk is possible)"`
-	Durability string `yaml:"durability" enum:"full|relaxed" help:"relaxed: commits need not reach the disk before the next chunk; the last one does"`
+	Chunk      *int       `yaml:"chunk" help:"records that are written, and committed, together; 1000 where nothing says"`
+	Checkpoint string     `yaml:"checkpoint" enum:"target|metadata" help:"where the checkpoint is kept: target (exactly once) or metadata (a repeated chunk is possible)"`
+	Retry      *Retry     `yaml:"retry" help:"which errors are tried again"`
+	Skip       *Skip      `yaml:"skip" help:"which errors leave their record out, and how many may be"`
+	DeadLetter *Component `yaml:"dead_letter" help:"a writer for the records that are left out, with the reason"`
+	Durability string     `yaml:"durability" enum:"full|relaxed" help:"relaxed: commits need not reach the disk before the next chunk; the last one does"`
 }
 
 // DefaultChunk is the size of a chunk where the definition names none; MaxChunk is the largest.
@@ -63,5 +68,6 @@ func (t Tuning) over(below Tuning) Tuning {
 	if t.Durability == "" {
 		t.Durability = below.Durability
 	}
+	t.Retry, t.Skip, t.DeadLetter = cmp.Or(t.Retry, below.Retry), cmp.Or(t.Skip, below.Skip), cmp.Or(t.DeadLetter, below.DeadLetter)
 	return t
 }

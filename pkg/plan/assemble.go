@@ -49,6 +49,7 @@ func (a *assembly) job() *runner.Job {
 func (a *assembly) step(s *job.Step) runner.Step {
 	return runner.Step{
 		Name: s.Name, Chunk: s.ChunkSize(), AllowRerun: s.AllowRerun, StartLimit: s.StartLimit, FailOnEmpty: s.FailOnEmpty,
+		Tolerance: a.tolerance(s),
 		Claim: func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
 			ledger, err := a.ledger(s)
 			return ledger, a.key(s, visit), err
@@ -99,7 +100,10 @@ func (a *assembly) ledger(s *job.Step) (batch.Ledger, error) {
 		return nil, err
 	}
 	defer writer.Close()
-	target := targetOf(writer)
+	target, err := a.targetOf(s, writer, newBuilder(names, a.env(s, live)))
+	if err != nil {
+		return nil, err
+	}
 	if target == "" {
 		return wrapped(a.engine.instruments.ledger, meta.NewStoreLedger(a.store)), nil
 	}
@@ -142,11 +146,19 @@ func (a *assembly) build(s *job.Step, step *batch.StepExecution, at batch.Checkp
 	if err != nil {
 		return nil, err
 	}
-	return &runner.Components{
+	components := &runner.Components{
 		Reader:     wrapped(a.engine.instruments.reader, reader),
 		Processors: chain,
 		Writer:     wrapped(a.engine.instruments.writer, writer),
-	}, nil
+	}
+	if s.DeadLetter != nil {
+		letters, err := b.letters(*s.DeadLetter)
+		if err != nil {
+			return nil, err
+		}
+		components.Letters = wrapped(a.engine.instruments.writer, letters)
+	}
+	return components, nil
 }
 
 // export evaluates what a completed step puts into the job's context.

@@ -29,6 +29,10 @@ func (p *prepared) checkStep(s *job.Step) error {
 		wrong.Add(checkComponent(d, "processor", c, processors.Table()))
 	}
 	wrong.Add(checkComponent(d, "writer", s.Writer, writers.Table()))
+	if s.DeadLetter != nil {
+		wrong.Add(checkComponent(d, "dead_letter", *s.DeadLetter, writers.Table()))
+		wrong.Add(p.checkConnections(s.DeadLetter.Body))
+	}
 	wrong.Add(p.checkConnections(s.Reader.Body))
 	wrong.Add(p.checkConnections(s.Writer.Body))
 	wrong.Add(p.checkConflicts(s))

@@ -19,6 +19,7 @@ type Step struct {
 	AllowRerun  bool // run again although an earlier execution of the instance completed it
 	StartLimit  int  // how many executions the instance may have of it; 0 is no limit
 	FailOnEmpty bool // reading nothing is an error
+	Tolerance   Tolerance
 	// Claim opens the step's ledger and names the step for it.
 	Claim func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error)
 	// Build makes the step's components, to go on at the checkpoint.
@@ -32,6 +33,7 @@ type Components struct {
 	Reader     batch.Reader
 	Processors []batch.Processor
 	Writer     batch.Writer
+	Letters    batch.Writer // of dead letters; nil where they are not kept
 	Close      func() error
 }
 
@@ -96,7 +98,7 @@ func (r *Runner) repeat(ctx context.Context, step *Step, job *batch.JobExecution
 		return &StepError{Step: step.Name, Err: fault.Wrap(fault.Environment, batch.ErrNotRestartable,
 			"the job repository says that step execution %d completed, but the target's checkpoint stands at record %d",
 			last.ID, lanes[0].Ordinal).
-			WithHint("was the target put back to an older state? start a new instance, or run with --fresh")}
+			WithHint("was the target put back to an older state? then start another instance, or a new one with --new")}
 	}
 	last.Total = lanes[0].Counters
 	job.Steps = append(job.Steps, last)
@@ -128,7 +130,7 @@ func (r *Runner) execute(ctx context.Context, step *Step, job *batch.JobExecutio
 		err = r.Repository.SaveStep(ctx, execution)
 	}
 	if err == nil {
-		err = guarded(func() error { return r.stream(ctx, step, execution) })
+		err = guarded(func() error { return r.stream(ctx, step, job.Instance.ID, execution) })
 	}
 	var exported batch.Context
 	if err == nil {
