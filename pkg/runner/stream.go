@@ -22,6 +22,9 @@ type stream struct {
 	at         batch.Checkpoint // as committed
 	next       batch.Checkpoint // covers what was written since; as at where nothing was
 	tolerance  Tolerance
+	rate       float64
+	began      time.Time
+	deadline   deadline
 	instance   int64         // JOB_INSTANCE_ID
 	out        output        // of the chunk in hand
 	kept       output        // what isolation has left of it
@@ -43,7 +46,9 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 	if err != nil {
 		return err
 	}
-	s := &stream{runner: r, tolerance: step.Tolerance, instance: instance, ledger: ledger, lane: batch.LaneKey{StepKey: key}, execution: execution}
+	s := &stream{runner: r, tolerance: step.Tolerance, instance: instance, rate: step.Rate, ledger: ledger, lane: batch.LaneKey{StepKey: key}, execution: execution}
+	s.began = r.Now()
+	s.deadline = earlier(r.deadline, r.deadlineAfter(step.Timeout, "step "+step.Name))
 	s.stand(lanes[0])
 	s.base = lanes[0].Counters
 	r.Observer.Observe(batch.StepStarted{Step: execution, Resumed: lanes[0].Sequence > 0})
@@ -60,6 +65,9 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 	}
 	if s.at.Phase != batch.Publishing {
 		if err := s.chunks(ctx, step); err != nil {
+			return s.failed(ctx, err)
+		}
+		if err := s.verify(ctx, step); err != nil {
 			return s.failed(ctx, err)
 		}
 	}
@@ -136,8 +144,11 @@ func (s *stream) consume(ctx context.Context, source *source) error {
 		if end {
 			return s.commitWritten(ctx)
 		}
-		if s.runner.stopping() {
-			return errors.Join(batch.ErrStopped, s.commitWritten(ctx))
+		if err := s.bounds(); err != nil {
+			return errors.Join(err, s.commitWritten(ctx))
+		}
+		if err := s.pace(ctx); err != nil {
+			return errors.Join(err, s.commitWritten(ctx))
 		}
 	}
 	return context.Cause(ctx)

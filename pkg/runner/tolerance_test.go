@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -234,5 +235,62 @@ func TestIsolationHalvesTheInputs(t *testing.T) {
 	}
 	if want := []int{8, 8, 5, 2}; !slices.Equal(w.writes, want) {
 		t.Errorf("blamed: got writes %v, want %v", w.writes, want)
+	}
+}
+
+func TestTimeoutStopsAtChunkBoundaryAndCanBeRestarted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(200)
+	job, _, err := trial{chunk: 3, writer: table, edit: func(s *Step) { s.Timeout = 50 * time.Millisecond }}.run(t, w)
+	if !errors.Is(err, ErrTimedOut) || !errors.Is(err, batch.ErrStopped) || job.Status != batch.Stopped {
+		t.Fatalf("got %v, %s, want ErrTimedOut and STOPPED", err, job.Status)
+	}
+	if len(w.rows) == 0 || len(w.rows) == 200 || len(w.rows)%3 != 0 {
+		t.Errorf("got %d rows, want those of some chunks", len(w.rows))
+	}
+	if _, _, err := (trial{chunk: 3, writer: table}).run(t, w); err != nil || len(w.rows) != 200 {
+		t.Errorf("restart: %v, %d rows", err, len(w.rows))
+	}
+}
+
+func TestRateIsKeptByPausesBetweenChunks(t *testing.T) {
+	t.Parallel()
+	pauses := []time.Duration{}
+	if _, _, err := (trial{chunk: 5, writer: table, pauses: &pauses, edit: func(s *Step) { s.Rate = 10 }}).run(t, newWorld(20)); err != nil {
+		t.Fatal(err)
+	}
+	if len(pauses) == 0 {
+		t.Error("ten records a second took no pause")
+	}
+}
+
+func TestFailedCheckPublishesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(6)
+	holds := false
+	tr := trial{chunk: 3, writer: file, edit: func(s *Step) {
+		s.Check = func(context.Context, *batch.StepExecution) error {
+			if holds {
+				return nil
+			}
+			return ErrCheckFailed
+		}
+	}}
+	if job, _, err := tr.run(t, w); !errors.Is(err, ErrCheckFailed) || job.Status != batch.Failed || w.published != nil {
+		t.Errorf("got %v, %s, published %v", err, job.Status, w.published)
+	}
+	holds = true
+	if job, _, err := tr.run(t, w); err != nil || len(w.published) != 7 || job.Steps[0].Counters.Read != 0 {
+		t.Errorf("restart: %v, published %v, %+v: want the check alone to be done again", err, w.published, job.Steps[0].Counters)
+	}
+}
+
+func TestExitStatusIsTheSteps(t *testing.T) {
+	t.Parallel()
+	job, _, err := trial{chunk: 3, writer: table, edit: func(s *Step) {
+		s.ExitStatus = func(step *batch.StepExecution) (string, error) { return fmt.Sprint("ROWS ", step.Total.Write), nil }
+	}}.run(t, newWorld(4))
+	if err != nil || job.Steps[0].Exit.Code != "ROWS 4" || job.Exit.Code != "ROWS 4" || job.Status != batch.Completed {
+		t.Errorf("got %v, %+v, %+v, %s", err, job.Steps[0].Exit, job.Exit, job.Status)
 	}
 }
