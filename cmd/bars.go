@@ -59,6 +59,8 @@ func (b *bars) Observe(e batch.Event) {
 	case batch.StepEnded:
 		b.running = nil
 		b.print(stepText(e.Step, false, nameWidth) + "\n")
+	case batch.ChunkRetried:
+		b.print(fmt.Sprintf("  %s: attempt %d of %d: %s\n", e.Step.Name, e.Attempt, e.Of, fault.Printable(e.Err.Error())))
 	case batch.Notice:
 		b.print("  note: " + fault.Printable(e.Message) + "\n")
 	}

@@ -17,10 +17,12 @@ const (
 	exitFailed         = 1
 	exitUsage          = 2
 	exitEnvironment    = 3
+	exitTooManySkips   = 5
 	exitRunning        = 6
 	exitComplete       = 7
 	exitNotRestartable = 8
 	exitNothingRead    = 9
+	exitTimedOut       = 10
 	exitStopped        = 11
 	exitInterrupted    = 130
 	exitTerminated     = 143
@@ -36,6 +38,8 @@ func exitCode(err error, started, worked bool) int {
 		return exitCompleted
 	case errors.As(err, &signalled):
 		return signalled.code()
+	case errors.Is(err, runner.ErrTimedOut):
+		return exitTimedOut
 	case errors.Is(err, batch.ErrStopped):
 		return exitStopped
 	case errors.Is(err, batch.ErrRunning):
@@ -44,6 +48,8 @@ func exitCode(err error, started, worked bool) int {
 		return exitComplete
 	case errors.Is(err, batch.ErrNotRestartable), errors.Is(err, meta.ErrNoExecution), errors.As(err, &foreign):
 		return exitNotRestartable
+	case errors.Is(err, runner.ErrSkipLimit), errors.Is(err, runner.ErrCheckFailed):
+		return exitTooManySkips
 	case errors.Is(err, runner.ErrNothingRead):
 		return exitNothingRead
 	case errors.Is(err, meta.ErrNotRunning):

@@ -5,6 +5,7 @@ package cmd
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,6 +130,8 @@ func (a *app) world() (*plan.Engine, error) {
 	return &plan.Engine{
 		Folder:   folder,
 		Now:      time.Now,
+		After:    time.After,
+		Random:   rand.Float64,
 		Local:    localZone(),
 		Env:      os.LookupEnv,
 		ReadFile: os.ReadFile,

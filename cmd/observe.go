@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -52,6 +53,8 @@ func (l *logObserver) Observe(e batch.Event) {
 		l.fields(e.Step).Info("step started", "resumed", e.Resumed)
 	case batch.StepProgress:
 		l.progress(e)
+	case batch.ChunkRetried:
+		l.fields(e.Step).Warn("attempt "+strconv.Itoa(e.Attempt)+" of "+strconv.Itoa(e.Of), "error", e.Err.Error())
 	case batch.StepRepeated:
 		l.fields(e.Step).Info("step was completed before", "read_count", e.Step.Total.Read, "write_count", e.Step.Total.Write)
 	case batch.StepEnded:

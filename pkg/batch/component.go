@@ -99,6 +99,11 @@ type Publisher interface {
 	Publish(ctx context.Context) error
 }
 
+// A Fanout is a Writer that gives the same rows to several others.
+type Fanout interface {
+	Parts() []Writer
+}
+
 // A Target is a Writer that writes into a database; it says which, so that the step's ledger can lie beside its rows.
 type Target interface {
 	Connection() string

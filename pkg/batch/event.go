@@ -44,6 +44,14 @@ type JobEnded struct {
 	Err     error
 }
 
+// ChunkRetried is said before an attempt at a chunk is repeated.
+type ChunkRetried struct {
+	Step    *StepExecution
+	Attempt int // the one to come, from 2
+	Of      int // attempts in all
+	Err     error
+}
+
 // Notice is something a person should know that changes nothing: a partial file that was missing, a lock that waits.
 type Notice struct {
 	Step    *StepExecution // nil where it is about the job
@@ -56,4 +64,5 @@ func (StepProgress) event() {}
 func (StepRepeated) event() {}
 func (StepEnded) event()    {}
 func (JobEnded) event()     {}
+func (ChunkRetried) event() {}
 func (Notice) event()       {}

@@ -12,6 +12,8 @@ type Tx interface {
 	Savepoint(ctx context.Context) error
 	RollbackTo(ctx context.Context) error // to the innermost savepoint, which stays
 	Release(ctx context.Context) error    // the innermost savepoint
+	// CheckDeferred has the constraints checked that would else be checked at COMMIT.
+	CheckDeferred(ctx context.Context) error
 }
 
 // StepKey names a step of a job instance for the ledger. It holds no numeric id, so it stays true when the metadata

@@ -83,6 +83,17 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// Text returns an error's text without the position it begins with: for where the position stands on its own.
+func Text(err error) string {
+	var e *Error
+	if !errors.As(err, &e) || e.Pos.File == "" {
+		return err.Error()
+	}
+	bare := *e
+	bare.Pos = Position{}
+	return bare.Error()
+}
+
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 

@@ -3,6 +3,8 @@
 package job
 
 import (
+	"cmp"
+
 	"batchctl/pkg/config"
 )
 
@@ -17,6 +19,7 @@ type Job struct {
 	Connections config.Map[Connection] `yaml:"connections" help:"databases"`
 	Defaults    Defaults               `yaml:"defaults" help:"for every step that does not say otherwise"`
 	Steps       []Step                 `yaml:"steps,required" help:"in order; the first is the start"`
+	Timeout     config.Duration        `yaml:"timeout" help:"the job stops at a chunk boundary when it takes longer; it can be restarted"`
 	Restartable bool                   `yaml:"restartable,literal" default:"true" help:"false: a failed instance is not continued"`
 	OnOverlap   string                 `yaml:"on_overlap,literal" enum:"fail|skip" default:"fail" help:"when another execution of this instance is running"`
 	Workdir     string                 `yaml:"workdir,literal" help:"where relative paths start, itself relative to the folder of this file"`
@@ -41,9 +44,14 @@ type Defaults struct {
 
 // Tuning is how a chunk step commits. Job-wide defaults have the same keys.
 type Tuning struct {
-	Chunk      *int   `yaml:"chunk" help:"records that are written, and committed, together; 1000 where nothing says"`
-	Checkpoint string `yaml:"checkpoint" enum:"target|metadata" help:"where the checkpoint is kept: target (exactly once) or metadata (a repeated chunk is possible)"`
-	Durability string `yaml:"durability" enum:"full|relaxed" help:"relaxed: commits need not reach the disk before the next chunk; the last one does"`
+	Chunk      *int            `yaml:"chunk" help:"records that are written, and committed, together; 1000 where nothing says"`
+	Checkpoint string          `yaml:"checkpoint" enum:"target|metadata" help:"where the checkpoint is kept: target (exactly once) or metadata (a repeated chunk is possible)"`
+	Retry      *Retry          `yaml:"retry" help:"which errors are tried again"`
+	Skip       *Skip           `yaml:"skip" help:"which errors leave their record out, and how many may be"`
+	DeadLetter *Component      `yaml:"dead_letter" help:"a writer for the records that are left out, with the reason"`
+	Timeout    config.Duration `yaml:"timeout" help:"the step stops at a chunk boundary when it takes longer; it can be restarted"`
+	Rate       int             `yaml:"rate" help:"records a second at most, to spare others"`
+	Durability string          `yaml:"durability" enum:"full|relaxed" help:"relaxed: commits need not reach the disk before the next chunk; the last one does"`
 }
 
 // DefaultChunk is the size of a chunk where the definition names none; MaxChunk is the largest.
@@ -63,5 +71,7 @@ func (t Tuning) over(below Tuning) Tuning {
 	if t.Durability == "" {
 		t.Durability = below.Durability
 	}
+	t.Timeout, t.Rate = cmp.Or(t.Timeout, below.Timeout), cmp.Or(t.Rate, below.Rate)
+	t.Retry, t.Skip, t.DeadLetter = cmp.Or(t.Retry, below.Retry), cmp.Or(t.Skip, below.Skip), cmp.Or(t.DeadLetter, below.DeadLetter)
 	return t
 }

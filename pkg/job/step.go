@@ -16,6 +16,8 @@ type Step struct {
 	Export      config.Map[config.Expression] `yaml:"export" help:"name: expression, put into the job's context when the step has completed"`
 	AllowRerun  bool                          `yaml:"allow_rerun" default:"false" help:"run it again in a restart although it completed"`
 	StartLimit  int                           `yaml:"start_limit" default:"0" help:"how often an instance may start it; 0: as often as needed"`
+	Check       Checks                        `yaml:"check" help:"what must hold when all is written: expressions, and queries"`
+	ExitStatus  config.Expression             `yaml:"exit_status" help:"an expression for the exit status of the completed step"`
 	FailOnEmpty bool                          `yaml:"fail_on_empty" default:"false" help:"fail the job, exit 9, when nothing was read"`
 
 	Node config.Node // the step's mapping
@@ -60,6 +62,9 @@ func (f *Defaults) DecodeYAML(d *config.Decoder, n config.Node) error {
 }
 
 func (t Tuning) check(n config.Node) error {
+	if at, ok := n.Get("rate"); ok && t.Rate < 1 {
+		return at.Errorf("rate: expected 1 or more records a second, got %d", t.Rate)
+	}
 	at, ok := n.Get("chunk")
 	if !ok || t.Chunk == nil || *t.Chunk >= 1 && *t.Chunk <= MaxChunk {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"time"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/catalog"
@@ -39,7 +40,7 @@ func (p *prepared) connections(ctx context.Context) *connections {
 }
 
 func (a *assembly) job() *runner.Job {
-	j := &runner.Job{}
+	j := &runner.Job{Timeout: time.Duration(a.prepared.job.Timeout)}
 	for i := range a.prepared.job.Steps {
 		j.Steps = append(j.Steps, a.step(&a.prepared.job.Steps[i]))
 	}
@@ -47,8 +48,9 @@ func (a *assembly) job() *runner.Job {
 }
 
 func (a *assembly) step(s *job.Step) runner.Step {
-	return runner.Step{
+	step := runner.Step{
 		Name: s.Name, Chunk: s.ChunkSize(), AllowRerun: s.AllowRerun, StartLimit: s.StartLimit, FailOnEmpty: s.FailOnEmpty,
+		Tolerance: a.tolerance(s), Timeout: time.Duration(s.Timeout), Rate: float64(s.Rate),
 		Claim: func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
 			ledger, err := a.ledger(s)
 			return ledger, a.key(s, visit), err
@@ -56,8 +58,13 @@ func (a *assembly) step(s *job.Step) runner.Step {
 		Build: func(ctx context.Context, step *batch.StepExecution, at batch.Checkpoint) (*runner.Components, error) {
 			return a.build(s, step, at)
 		},
+		Check:  func(ctx context.Context, step *batch.StepExecution) error { return a.verify(ctx, s, step) },
 		Export: func(step *batch.StepExecution) (batch.Context, error) { return a.export(s, step) },
 	}
+	if s.ExitStatus.Source != "" {
+		step.ExitStatus = func(step *batch.StepExecution) (string, error) { return a.exitStatus(s, step) }
+	}
+	return step
 }
 
 func (a *assembly) key(s *job.Step, visit int) batch.StepKey {
@@ -101,7 +108,10 @@ func (a *assembly) ledger(s *job.Step) (batch.Ledger, error) {
 		return nil, err
 	}
 	defer writer.Close()
-	target := targetOf(writer)
+	target, err := a.targetOf(s, writer, newBuilder(names, a.env(s, live)))
+	if err != nil {
+		return nil, err
+	}
 	if target == "" {
 		return wrapped(a.engine.instruments.ledger, meta.NewStoreLedger(a.store, a.drift.Fresh)), nil
 	}
@@ -144,13 +154,21 @@ func (a *assembly) build(s *job.Step, step *batch.StepExecution, at batch.Checkp
 	if err != nil {
 		return nil, err
 	}
-	return &runner.Components{
+	components := &runner.Components{
 		Reader:     wrapped(a.engine.instruments.reader, reader),
 		Processors: chain,
 		Writer:     wrapped(a.engine.instruments.writer, writer),
 		ReaderKind: s.Reader.Type,
 		WriterKind: b.kindOf(s.Writer),
-	}, nil
+	}
+	if s.DeadLetter != nil {
+		letters, err := b.letters(*s.DeadLetter)
+		if err != nil {
+			return nil, err
+		}
+		components.Letters = wrapped(a.engine.instruments.writer, letters)
+	}
+	return components, nil
 }
 
 // export evaluates what a completed step puts into the job's context.

@@ -4,6 +4,7 @@ import (
 	"batchctl/pkg/batch"
 	"batchctl/pkg/catalog"
 	"batchctl/pkg/config"
+	"batchctl/pkg/expr"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/job"
 	"batchctl/pkg/processors"
@@ -29,9 +30,14 @@ func (p *prepared) checkStep(s *job.Step) error {
 		wrong.Add(checkComponent(d, "processor", c, processors.Table()))
 	}
 	wrong.Add(checkComponent(d, "writer", s.Writer, writers.Table()))
+	if s.DeadLetter != nil {
+		wrong.Add(checkComponent(d, "dead_letter", *s.DeadLetter, writers.Table()))
+		wrong.Add(p.checkConnections(s.DeadLetter.Body))
+	}
 	wrong.Add(p.checkConnections(s.Reader.Body))
 	wrong.Add(p.checkConnections(s.Writer.Body))
 	wrong.Add(p.checkConflicts(s))
+	wrong.Add(p.checkEnd(s, names))
 	if len(wrong) == 0 {
 		wrong.Add(p.checkBuild(s, newBuilder(names, p.checkEnv(s, names))))
 	}
@@ -91,4 +97,36 @@ func (p *prepared) checkConnection(n config.Node) error {
 	at := n.Errorf("%s", unknown.Message).WithCode(unknown.Code)
 	at.Hint = unknown.Hint
 	return at
+}
+
+// checkEnd looks at what is evaluated when a step has ended: checks, exports, the exit status.
+func (p *prepared) checkEnd(s *job.Step, names config.Scope) error {
+	var wrong fault.List
+	for _, e := range s.Export {
+		wrong.Add(p.checkExpression(e.Value, names, "export "+e.Name))
+	}
+	if s.ExitStatus.Source != "" {
+		wrong.Add(p.checkExpression(s.ExitStatus, names, "exit_status"))
+	}
+	for i := range s.Check {
+		c := &s.Check[i]
+		if at, ok := c.Node.Get("connection"); ok {
+			wrong.Add(p.checkConnection(at))
+			continue // its rule is about columns that only the query knows
+		}
+		wrong.Add(p.checkExpression(c.Rule, names, "check"))
+	}
+	return wrong.Err()
+}
+
+// checkExpression compiles an expression that knows no fields.
+func (p *prepared) checkExpression(e config.Expression, names config.Scope, what string) error {
+	expression, err := expr.Compile(e.Source, expr.Options{Scope: names, Location: p.location})
+	if err == nil {
+		_, err = expression.Bind(nil)
+	}
+	if err != nil {
+		return placedIn(e, err, what)
+	}
+	return nil
 }

@@ -36,6 +36,10 @@ func (b *builder) writer(c job.Component) (batch.Writer, error) {
 	return build(b, "writer", c, writers.Table())
 }
 
+func (b *builder) letters(c job.Component) (batch.Writer, error) {
+	return build(b, "dead_letter", c, writers.Table())
+}
+
 func (b *builder) processors(chain job.Chain) ([]batch.Processor, error) {
 	var all []batch.Processor
 	var wrong fault.List

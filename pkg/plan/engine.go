@@ -16,13 +16,15 @@ import (
 
 // Engine is what plan uses of the outside world. All fields are set by the front end.
 type Engine struct {
-	Meta     string                            // path of the job repository
-	Folder   string                            // the current folder, absolute
-	Now      func() time.Time                  // the clock
-	Local    *time.Location                    // the host's zone
-	Env      func(name string) (string, bool)  // the environment
-	ReadFile func(path string) ([]byte, error) // for definitions and secrets in files
-	Secrets  *config.Secrets                   // grows with every secret that becomes known
+	Meta     string                               // path of the job repository
+	Folder   string                               // the current folder, absolute
+	Now      func() time.Time                     // the clock
+	After    func(time.Duration) <-chan time.Time // time.After, for pauses
+	Random   func() float64                       // from 0 to 1, for jitter
+	Local    *time.Location                       // the host's zone
+	Env      func(name string) (string, bool)     // the environment
+	ReadFile func(path string) ([]byte, error)    // for definitions and secrets in files
+	Secrets  *config.Secrets                      // grows with every secret that becomes known
 
 	instruments instruments
 }

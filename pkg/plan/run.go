@@ -118,6 +118,7 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 		Repository:      wrapped(e.instruments.repository, batch.Repository(&redacting{store, e.Secrets})),
 		Observer:        a.observer,
 		Now:             e.Now,
+		After:           e.After,
 		Stop:            w.Stop,
 		CheckpointEvery: e.checkpointEvery(),
 	}

@@ -33,7 +33,8 @@ func (r Record) Clone() Record {
 
 // Origin says where an input record came from, for messages and dead letters.
 type Origin struct {
-	Source string // the file, as the definition names it; empty where there is none
-	Line   int64  // the record's first line in Source, from 1; 0 where lines mean nothing
-	Raw    string // the record's bytes as read; lies in the chunk's arena
+	Ordinal int64  // place in the input, from 1, records that could not be read included; the runner sets it
+	Source  string // the file, as the definition names it; empty where there is none
+	Line    int64  // the record's first line in Source, from 1; 0 where lines mean nothing
+	Raw     string // the record's bytes as read; lies in the chunk's arena
 }

@@ -16,7 +16,8 @@ import (
 
 // Job is what the runner runs, in the order of Steps.
 type Job struct {
-	Steps []Step
+	Steps   []Step
+	Timeout time.Duration // the job stops at a chunk boundary behind it; 0: never
 }
 
 // Runner runs jobs. All fields are set by whoever makes it.
@@ -24,6 +25,7 @@ type Runner struct {
 	Repository batch.Repository
 	Observer   batch.Observer
 	Now        func() time.Time
+	After      func(time.Duration) <-chan time.Time // for pauses before retries
 	// Stop is closed by whoever wants the job to stop at the next chunk boundary.
 	Stop <-chan struct{}
 	// CheckpointEvery is how often at most a step without a target database saves its checkpoint; 0 is after every chunk.
@@ -31,12 +33,14 @@ type Runner struct {
 	CheckpointEvery time.Duration
 
 	stopAsked atomic.Bool
+	deadline  deadline // the job's
 }
 
 // Run runs the job as the given execution, which is recorded with status STARTING, and records how it ended. The error
 // is the reason why it did not complete: one that wraps batch.ErrStopped where it stopped.
 func (r *Runner) Run(ctx context.Context, job *Job, execution *batch.JobExecution) error {
 	begin := r.Now()
+	r.deadline = r.deadlineAfter(job.Timeout, "the job")
 	err := r.start(ctx, execution)
 	if err == nil {
 		r.Observer.Observe(batch.JobStarted{Job: execution})

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"sort"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/record"
@@ -14,24 +15,26 @@ type chain struct {
 	bound      *record.Schema   // the input schema that schemas belongs to
 }
 
-// run processes every input of the chunk into its output rows. The error is that of the input at the returned index, -1
-// where it is about no record: the processors do not fit the schema.
-func (p *chain) run(ctx context.Context, c *record.Chunk) (int, error) {
+// begin makes the chain ready for the inputs of a chunk.
+func (p *chain) begin(c *record.Chunk) error {
 	if len(p.processors) == 0 || c.In.Len() == 0 {
-		return 0, nil
+		return nil
 	}
-	if err := p.bind(c); err != nil {
-		return -1, err
+	return p.bind(c)
+}
+
+// one processes an input of a chunk that was begun into its output rows. After an error it has none.
+func (p *chain) one(ctx context.Context, c *record.Chunk, input int) error {
+	if len(p.processors) == 0 {
+		return nil
 	}
-	for i := range c.In.Len() {
-		start := c.Out.Len()
-		if err := p.pass(ctx, c, 0, c.In.Row(i)); err != nil {
-			c.Out.Truncate(start)
-			return i, err
-		}
-		c.Out.SetFrom(start, i)
+	start := c.Out.Len()
+	if err := p.pass(ctx, c, 0, c.In.Row(input)); err != nil {
+		c.Out.Truncate(start)
+		return err
 	}
-	return 0, nil
+	c.Out.SetFrom(start, input)
+	return nil
 }
 
 // bind binds the processors to the chunk's schema where they are not, and gives the batches of the chunk theirs.
@@ -74,33 +77,41 @@ func (p *chain) pass(ctx context.Context, c *record.Chunk, k int, in record.Reco
 	return nil
 }
 
-// rows appends the rows that the chunk's writer gets to dst.
-func (p *chain) rows(c *record.Chunk, dst []record.Record) []record.Record {
-	if len(p.processors) == 0 {
-		return c.In.AppendRows(dst)
-	}
-	return c.Out.AppendRows(dst)
+// output is the rows of a chunk as its writer gets them.
+type output struct {
+	rows []record.Record
+	from []int // the input each row came from
 }
 
-// input returns the index of the input that row i of rows came from.
-func (p *chain) input(c *record.Chunk, i int) int {
+// collect fills o with the rows of a chunk.
+func (p *chain) collect(c *record.Chunk, o *output) {
+	o.from = o.from[:0]
 	if len(p.processors) == 0 {
-		return i
+		o.rows = c.In.AppendRows(o.rows[:0])
+		for i := range o.rows {
+			o.from = append(o.from, i)
+		}
+		return
 	}
-	return c.Out.From(i)
+	o.rows = c.Out.AppendRows(o.rows[:0])
+	for i := range o.rows {
+		o.from = append(o.from, c.Out.From(i))
+	}
 }
 
-// count returns what the chunk adds to the counters when it commits.
-func (p *chain) count(c *record.Chunk) batch.Counters {
-	read := int64(c.In.Len())
-	if len(p.processors) == 0 {
-		return batch.Counters{Read: read, Write: read, Commit: 1}
-	}
-	written, last := int64(0), -1
-	for i := range c.Out.Len() {
-		if from := c.Out.From(i); from != last {
-			written, last = written+1, from
+// inputs returns how many inputs the rows came from: rows of one input stand together.
+func (o *output) inputs() int64 {
+	n, last := int64(0), -1
+	for _, from := range o.from {
+		if from != last {
+			n, last = n+1, from
 		}
 	}
-	return batch.Counters{Read: read, Write: written, Filter: read - written, Commit: 1}
+	return n
+}
+
+// span returns the rows that came from the inputs lo to hi, hi excluded, and the index of the first of them.
+func (o *output) span(lo, hi int) (rows []record.Record, first int) {
+	first = sort.SearchInts(o.from, lo)
+	return o.rows[first:sort.SearchInts(o.from, hi)], first
 }

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"io"
+	"time"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
@@ -14,34 +15,45 @@ const readAhead = 3
 
 // work is a chunk that is read and processed, with the state that covers it.
 type work struct {
-	chunk    *record.Chunk
-	state    batch.State
-	counters batch.Counters
-	ordinal  int64 // inputs read up to the chunk's end, read skips included
-	end      bool  // nothing comes after it
-	err      error // reading or processing failed; the chunk is not to be written
+	chunk   *record.Chunk
+	state   batch.State
+	ordinal int64     // place in the input of the last record read for the chunk, from 1
+	skips   []skipped // in reading and processing
+	retries int64
+	end     bool  // nothing comes after it
+	err     error // reading or processing failed; the chunk is not to be written
 }
+
+// empty reports whether the chunk has nothing to commit.
+func (w *work) empty() bool { return w.chunk.In.Len() == 0 && len(w.skips) == 0 }
 
 // source reads and processes chunks in a goroutine of its own, ahead of the writer.
 type source struct {
-	reader  batch.Reader
-	kind    string
-	chain   *chain
-	size    int
-	ordinal int64
-	ready   chan work
-	free    chan *record.Chunk
+	reader    batch.Reader
+	kind      string // of the reader
+	chain     *chain
+	size      int
+	ordinal   int64       // of the last record read
+	state     batch.State // covers it
+	tolerance Tolerance
+	wait      func(ctx context.Context, pause time.Duration) error
+	ready     chan work
+	free      chan *record.Chunk
 }
 
-func newSource(c *Components, chain *chain, size int, ordinal int64) *source {
-	s := &source{
-		reader: c.Reader, kind: c.ReaderKind, chain: chain, size: size, ordinal: ordinal,
+func (s *stream) newSource(step *Step) *source {
+	source := &source{
+		reader: s.components.Reader, kind: s.components.ReaderKind, chain: s.chain, size: step.Chunk, ordinal: s.at.Ordinal, state: s.from,
+		tolerance: step.Tolerance,
+		wait: func(ctx context.Context, pause time.Duration) error {
+			return s.runner.wait(ctx, s.execution.JobID, pause)
+		},
 		ready: make(chan work, readAhead-2), free: make(chan *record.Chunk, readAhead),
 	}
 	for range readAhead {
-		s.free <- new(record.Chunk)
+		source.free <- new(record.Chunk)
 	}
-	return s
+	return source
 }
 
 // run fills chunks until the input ends, something fails or ctx is cancelled, then closes ready.
@@ -70,34 +82,92 @@ func (s *source) run(ctx context.Context) {
 func (s *source) next(ctx context.Context, chunk *record.Chunk) work {
 	w := work{chunk: chunk}
 	w.err = guarded(func() error {
-		chunk.First = s.ordinal
-		err := s.fill(ctx, chunk)
-		w.end = err == io.EOF // not errors.Is: a lost connection may be an io.EOF deep down, and is no end of the input
-		if err != nil && !w.end {
+		if err := s.fill(ctx, &w); err != nil {
 			return err
 		}
-		if i, err := s.chain.run(ctx, chunk); err != nil {
-			return located(err, s.reader, chunk, i)
+		if err := s.process(ctx, &w); err != nil {
+			return err
 		}
+		var err error
 		w.ordinal = s.ordinal
-		w.counters = s.chain.count(chunk)
-		state, err := s.reader.State()
-		if err == nil {
-			w.state, err = ofKind(s.kind, state)
+		if s.state, err = s.reader.State(); err == nil {
+			w.state, err = ofKind(s.kind, s.state)
 		}
 		return err
 	})
 	return w
 }
 
-// fill reads records until the chunk is full. The chunk is cut only by its size and the end of the input, never by time,
-// so that chunks are the same on every run.
-func (s *source) fill(ctx context.Context, chunk *record.Chunk) error {
-	for chunk.In.Len() < s.size {
-		if err := s.reader.Read(ctx, chunk); err != nil {
+// fill reads until the chunk is full. Where reading fails in a way that may pass, the reader is opened again where the
+// chunk began, and the chunk read anew.
+func (s *source) fill(ctx context.Context, w *work) error {
+	begin := s.ordinal
+	for retries := 0; ; retries++ {
+		err := s.read(ctx, w)
+		if err == nil || !s.tolerance.Retry.allows(err, retries) {
 			return err
 		}
-		s.ordinal++
+		if err := s.wait(ctx, s.tolerance.Retry.pause(retries+1)); err != nil {
+			return err
+		}
+		w.chunk.Reset()
+		w.skips, s.ordinal = nil, begin
+		w.retries++
+		if err := s.reader.Open(ctx, s.state); err != nil && !s.tolerance.Retry.allows(err, retries+1) {
+			return err
+		}
+	}
+}
+
+// read adds records to the chunk: so many attempts as the chunk is large, so that chunks are cut by the place in the input
+// alone, and are the same on every run. A bad record that may be left out uses up its place.
+func (s *source) read(ctx context.Context, w *work) error {
+	w.chunk.First = s.ordinal
+	for range s.size {
+		err := s.reader.Read(ctx, w.chunk)
+		switch {
+		case err == io.EOF: // not errors.Is: a lost connection may be an io.EOF deep down, and is no end of the input
+			w.end = true
+			return nil
+		case err == nil:
+			s.ordinal++
+			w.chunk.Origins[len(w.chunk.Origins)-1].Ordinal = s.ordinal
+		case fault.ClassOf(err).Data() && s.tolerance.Skip.allows(err):
+			s.ordinal++
+			w.skipRead(s.ordinal, err)
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// process hands the chunk's inputs to the processors, one by one. An error that may pass is tried again, one that may be
+// skipped leaves its record out.
+func (s *source) process(ctx context.Context, w *work) error {
+	if err := s.chain.begin(w.chunk); err != nil {
+		return err
+	}
+	for i := range w.chunk.In.Len() {
+		for retries := 0; ; retries++ {
+			err := s.chain.one(ctx, w.chunk, i)
+			if err == nil {
+				break
+			}
+			if s.tolerance.Retry.allows(err, retries) {
+				w.retries++
+				if err := s.wait(ctx, s.tolerance.Retry.pause(retries+1)); err != nil {
+					return err
+				}
+				continue
+			}
+			err = located(err, s.reader, w.chunk, i)
+			if !s.tolerance.Skip.allows(err) {
+				return err
+			}
+			w.skipInput(batch.SkipInProcess, i, err)
+			break
+		}
 	}
 	return nil
 }
@@ -110,7 +180,7 @@ func (s *source) release(chunk *record.Chunk) {
 
 // located says which record an error is about, where the error does not say so itself.
 func located(err error, reader batch.Reader, chunk *record.Chunk, input int) error {
-	if fault.PositionOf(err).File != "" || input < 0 || input >= len(chunk.Origins) {
+	if fault.PositionOf(err).File != "" || input >= len(chunk.Origins) {
 		return err
 	}
 	origin := chunk.Origins[input]
@@ -118,7 +188,7 @@ func located(err error, reader batch.Reader, chunk *record.Chunk, input int) err
 		return fault.Wrap(fault.ClassOf(err), err, "%s", locator.Locate(chunk.In.Row(input), origin))
 	}
 	if origin.Line == 0 {
-		return fault.Wrap(fault.ClassOf(err), err, "record %d", chunk.First+int64(input)+1)
+		return fault.Wrap(fault.ClassOf(err), err, "record %d", origin.Ordinal)
 	}
 	return (&fault.Error{Class: fault.ClassOf(err), Err: err}).At(fault.Position{File: origin.Source, Line: int(origin.Line)})
 }

@@ -1,47 +1,67 @@
 package runner
 
 import (
+	"context"
 	"encoding/json"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
 )
 
-// kindState is how a checkpoint keeps the state of a component. A changed definition may have another kind of reader or
-// writer where the step stands, which might take such a state for the beginning, or for the end.
-type kindState struct {
-	Kind  string      `json:"kind"`
-	State batch.State `json:"state,omitempty"` // missing: nil
+// keptState is how a checkpoint keeps the state of a component, beside a writer's that of the dead letters. A changed
+// definition may have another kind of reader or writer where the step stands, which might take such a state for the
+// beginning, or for the end.
+type keptState struct {
+	Kind    string      `json:"kind"`
+	State   batch.State `json:"state,omitempty"`   // missing: nil
+	Letters batch.State `json:"letters,omitempty"` // of the writer of dead letters
 }
 
 // ofKind returns the state of a component as a checkpoint keeps it.
 func ofKind(kind string, state batch.State) (batch.State, error) {
-	if kind == "" {
-		return state, nil
-	}
-	return json.Marshal(kindState{kind, state})
+	return json.Marshal(keptState{Kind: kind, State: state})
 }
 
-// states returns the states of reader and writer at the checkpoint, which must be of components of their kinds.
-func (s *stream) states() (reader, writer batch.State, err error) {
-	if reader, err = stateFor("reader", s.components.ReaderKind, s.at.Reader); err == nil {
-		writer, err = stateFor("writer", s.components.WriterKind, s.at.Writer)
+// state covers every row and every letter that was written.
+func (s *stream) state() (batch.State, error) {
+	kept := keptState{Kind: s.components.WriterKind}
+	var err error
+	if kept.State, err = s.components.Writer.State(); err != nil {
+		return nil, err
 	}
-	return reader, writer, err
+	if s.components.Letters != nil {
+		if kept.Letters, err = s.components.Letters.State(); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(kept)
 }
 
-func stateFor(what, kind string, kept batch.State) (batch.State, error) {
-	if kind == "" || kept == nil {
-		return kept, nil
+// stateFor takes a state out of a checkpoint. It must be of a component of the kind that is there now.
+func stateFor(what, kind string, kept batch.State) (keptState, error) {
+	s := keptState{Kind: kind}
+	if kept == nil {
+		return s, nil
 	}
-	var s kindState
 	if err := json.Unmarshal(kept, &s); err != nil {
-		return nil, fault.New(fault.Internal, "%s is not the state of a %s", kept, what)
+		return s, fault.New(fault.Internal, "%s is not the state of a %s", kept, what)
 	}
 	if s.Kind != kind {
-		return nil, fault.Wrap(fault.Environment, batch.ErrNotRestartable, "the step came this far with %s %s, and now has %s %s",
+		return s, fault.Wrap(fault.Environment, batch.ErrNotRestartable, "the step came this far with %s %s, and now has %s %s",
 			what, s.Kind, what, kind).WithCode("kind_changed").
 			WithHint("put the %s back, or begin again with --fresh, which leaves rows that are in a table", what)
 	}
-	return s.State, nil
+	return s, nil
+}
+
+// openWriters opens the writer, and that of dead letters, where a checkpoint has them.
+func (s *stream) openWriters(ctx context.Context, kept batch.State) error {
+	at, err := stateFor("writer", s.components.WriterKind, kept)
+	if err != nil {
+		return err
+	}
+	if err := s.components.Writer.Open(ctx, at.State); err != nil || s.components.Letters == nil {
+		return err
+	}
+	return s.components.Letters.Open(ctx, at.Letters)
 }

@@ -19,10 +19,18 @@ type Step struct {
 	AllowRerun  bool // run again although an earlier execution of the instance completed it
 	StartLimit  int  // how many executions the instance may have of it; 0 is no limit
 	FailOnEmpty bool // reading nothing is an error
+	Tolerance   Tolerance
+	Timeout     time.Duration // the step stops at a chunk boundary behind it; 0: never
+	Rate        float64       // records a second at most; 0: as fast as it goes
 	// Claim opens the step's ledger and names the step for it.
 	Claim func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error)
 	// Build makes the step's components, to go on at the checkpoint.
 	Build func(ctx context.Context, step *batch.StepExecution, at batch.Checkpoint) (*Components, error)
+	// Check returns an error that wraps ErrCheckFailed where something does not hold that must, nil where it has none. It is
+	// called when all is written, before anything is published.
+	Check func(ctx context.Context, step *batch.StepExecution) error
+	// ExitStatus returns the code of a completed step's exit status, nil where that is the status.
+	ExitStatus func(step *batch.StepExecution) (string, error)
 	// Export returns the values that the step puts into the job's context, nil where it has none.
 	Export func(step *batch.StepExecution) (batch.Context, error)
 }
@@ -32,14 +40,12 @@ type Components struct {
 	Reader     batch.Reader
 	Processors []batch.Processor
 	Writer     batch.Writer
+	Letters    batch.Writer // of dead letters; nil where they are not kept
 	Close      func() error
 	// ReaderKind and WriterKind are kept with the states of reader and writer, so that no component is ever opened with
 	// the state of another kind. Empty ones are not kept.
 	ReaderKind, WriterKind string
 }
-
-// ErrNothingRead means that a step with FailOnEmpty read no record.
-var ErrNothingRead = errors.New("nothing was read")
 
 // StepError is an error that ended a step.
 type StepError struct {
@@ -131,13 +137,14 @@ func (r *Runner) execute(ctx context.Context, step *Step, job *batch.JobExecutio
 		err = r.Repository.SaveStep(ctx, execution)
 	}
 	if err == nil {
-		err = guarded(func() error { return r.stream(ctx, step, execution) })
+		err = guarded(func() error { return r.stream(ctx, step, job.Instance.ID, execution) })
 	}
+	var code string
 	var exported batch.Context
 	if err == nil {
-		exported, err = conclude(step, execution)
+		code, exported, err = conclude(step, execution)
 	}
-	err = r.endStep(ctx, execution, err)
+	err = r.endStep(ctx, execution, code, err)
 	r.Observer.Observe(batch.StepEnded{Step: execution, Elapsed: r.Now().Sub(begin), Err: err})
 	if err != nil {
 		return err
@@ -155,21 +162,30 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// conclude evaluates what is asked of a step that was streamed to its end. A restart evaluates it again.
-func conclude(step *Step, execution *batch.StepExecution) (batch.Context, error) {
-	if step.Export == nil {
-		return nil, nil
+// conclude evaluates what a completed step leaves behind: its exit status, and what it puts into the job's context.
+func conclude(step *Step, execution *batch.StepExecution) (code string, exported batch.Context, err error) {
+	if step.Export != nil {
+		if exported, err = step.Export(execution); err != nil {
+			return "", nil, err
+		}
 	}
-	return step.Export(execution)
+	if step.ExitStatus != nil {
+		code, err = step.ExitStatus(execution)
+	}
+	return code, exported, err
 }
 
-func (r *Runner) endStep(ctx context.Context, execution *batch.StepExecution, err error) error {
+// endStep records how a step ended; code is its exit status where it completed, "" for the status itself.
+func (r *Runner) endStep(ctx context.Context, execution *batch.StepExecution, code string, err error) error {
 	execution.Ended = r.Now()
 	status := outcome(err)
 	if moveErr := move(&execution.Status, status); moveErr != nil {
 		return errors.Join(err, moveErr)
 	}
 	execution.Exit = exitOf(status, err)
+	if err == nil && code != "" {
+		execution.Exit.Code = code
+	}
 	if err != nil && status == batch.Failed {
 		err = &StepError{Step: execution.Name, Err: err}
 	}

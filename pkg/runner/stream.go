@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"batchctl/pkg/batch"
-	"batchctl/pkg/fault"
 	"batchctl/pkg/record"
 )
 
@@ -22,15 +21,23 @@ type stream struct {
 	base       batch.Counters   // of the attempts before this one
 	at         batch.Checkpoint // as committed
 	next       batch.Checkpoint // covers what was written since; as at where nothing was
-	rows       []record.Record  // of the chunk in hand
-	committed  time.Time        // when at was
-	cost       time.Duration    // of the last commit
-	saved      time.Time        // when the step execution was
-	shown      time.Time        // when the observer heard of it
+	from       batch.State      // the reader's, where this attempt began
+	tolerance  Tolerance
+	rate       float64
+	began      time.Time
+	deadline   deadline
+	instance   int64         // JOB_INSTANCE_ID
+	out        output        // of the chunk in hand
+	kept       output        // what isolation has left of it
+	letters    record.Batch  // of the chunk in hand
+	committed  time.Time     // when at was
+	cost       time.Duration // of the last commit
+	saved      time.Time     // when the step execution was
+	shown      time.Time     // when the observer heard of it
 }
 
 // stream runs a chunk-oriented step from where its checkpoint stands to its end.
-func (r *Runner) stream(ctx context.Context, step *Step, execution *batch.StepExecution) (err error) {
+func (r *Runner) stream(ctx context.Context, step *Step, instance int64, execution *batch.StepExecution) (err error) {
 	ledger, key, err := step.Claim(ctx, execution.Visit)
 	if err != nil {
 		return err
@@ -40,7 +47,9 @@ func (r *Runner) stream(ctx context.Context, step *Step, execution *batch.StepEx
 	if err != nil {
 		return err
 	}
-	s := &stream{runner: r, ledger: ledger, lane: batch.LaneKey{StepKey: key}, execution: execution}
+	s := &stream{runner: r, tolerance: step.Tolerance, instance: instance, rate: step.Rate, ledger: ledger, lane: batch.LaneKey{StepKey: key}, execution: execution}
+	s.began = r.Now()
+	s.deadline = earlier(r.deadline, r.deadlineAfter(step.Timeout, "step "+step.Name))
 	s.stand(lanes[0])
 	s.base = lanes[0].Counters
 	r.Observer.Observe(batch.StepStarted{Step: execution, Resumed: lanes[0].Sequence > 0})
@@ -56,12 +65,11 @@ func (r *Runner) stream(ctx context.Context, step *Step, execution *batch.StepEx
 		return err
 	}
 	if s.at.Phase != batch.Publishing {
-		if err := s.chunks(ctx, step.Chunk); err != nil {
+		if err := s.chunks(ctx, step); err != nil {
 			return s.failed(ctx, err)
 		}
-		// Before anything is published or recorded as done: a restart has to read again.
-		if step.FailOnEmpty && s.at.Counters.Read+s.at.Counters.ReadSkip == 0 {
-			return fault.Wrap(fault.Validation, ErrNothingRead, "fail_on_empty")
+		if err := s.verify(ctx, step); err != nil {
+			return s.failed(ctx, err)
 		}
 	}
 	return s.failed(ctx, s.publish(ctx))
@@ -69,6 +77,9 @@ func (r *Runner) stream(ctx context.Context, step *Step, execution *batch.StepEx
 
 func (c *Components) close() error {
 	errs := []error{c.Writer.Close(), c.Reader.Close()}
+	if c.Letters != nil {
+		errs = append(errs, c.Letters.Close())
+	}
 	if c.Close != nil {
 		errs = append(errs, c.Close())
 	}
@@ -78,18 +89,18 @@ func (c *Components) close() error {
 // open opens writer and reader where the checkpoint stands. Where an unfinished output file is gone, and nothing but
 // files depends on the step, it begins again from nothing.
 func (s *stream) open(ctx context.Context) error {
-	target, ok := s.components.Writer.(batch.Target)
-	s.inTx = ok && target.Connection() != ""
-	reader, writer, err := s.states()
+	s.inTx = connection(s.components.Writer) != "" || connection(s.components.Letters) != ""
+	from, err := stateFor("reader", s.components.ReaderKind, s.at.Reader)
 	if err != nil {
 		return err
 	}
-	err = s.components.Writer.Open(ctx, writer)
+	s.from = from.State
+	err = s.openWriters(ctx, s.at.Writer)
 	if errors.Is(err, batch.ErrOutputLost) && !s.inTx && s.at.Phase != batch.Publishing {
 		s.runner.Observer.Observe(batch.Notice{Step: s.execution, Message: err.Error() + ": the step begins again from nothing"})
-		s.base, reader = batch.Counters{}, nil
+		s.base, s.from = batch.Counters{}, nil
 		s.stand(batch.Checkpoint{Epoch: s.at.Epoch, Sequence: s.at.Sequence})
-		err = s.components.Writer.Open(ctx, nil)
+		err = s.openWriters(ctx, nil)
 	}
 	if err != nil {
 		return err
@@ -97,7 +108,7 @@ func (s *stream) open(ctx context.Context) error {
 	if s.at.Phase == batch.Publishing {
 		return nil
 	}
-	return s.components.Reader.Open(ctx, reader)
+	return s.components.Reader.Open(ctx, s.from)
 }
 
 // stand takes over a committed checkpoint as where the step stands.
@@ -110,9 +121,9 @@ func (s *stream) stand(at batch.Checkpoint) {
 
 // chunks reads, processes and writes until the input ends. Reading runs ahead in a goroutine that has ended when chunks
 // returns.
-func (s *stream) chunks(ctx context.Context, size int) error {
+func (s *stream) chunks(ctx context.Context, step *Step) error {
 	reading, cancel := context.WithCancel(ctx)
-	source := newSource(s.components, s.chain, size, s.at.Ordinal)
+	source := s.newSource(step)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -128,9 +139,10 @@ func (s *stream) chunks(ctx context.Context, size int) error {
 func (s *stream) consume(ctx context.Context, source *source) error {
 	for w := range source.ready {
 		if w.err != nil {
+			s.execution.Counters.Rollback++
 			return errors.Join(w.err, s.commitWritten(ctx))
 		}
-		if err := s.write(ctx, w); err != nil {
+		if err := s.write(ctx, &w); err != nil {
 			return err
 		}
 		end := w.end
@@ -138,37 +150,14 @@ func (s *stream) consume(ctx context.Context, source *source) error {
 		if end {
 			return s.commitWritten(ctx)
 		}
-		if s.runner.stopping() {
-			return errors.Join(batch.ErrStopped, s.commitWritten(ctx))
+		if err := s.bounds(); err != nil {
+			return errors.Join(err, s.commitWritten(ctx))
+		}
+		if err := s.pace(ctx); err != nil {
+			return errors.Join(err, s.commitWritten(ctx))
 		}
 	}
 	return context.Cause(ctx)
-}
-
-// write writes a chunk, and commits it where it shares a transaction with its checkpoint or a checkpoint is due.
-func (s *stream) write(ctx context.Context, w work) error {
-	if w.chunk.In.Len() == 0 {
-		return nil
-	}
-	next := s.next
-	next.Phase = batch.Running
-	next.Ordinal, next.Reader = w.ordinal, w.state
-	next.Counters = s.next.Counters.Add(w.counters)
-	if err := next.Counters.Check(); err != nil {
-		return fault.Wrap(fault.Internal, err, "chunk that ends at record %d", w.ordinal)
-	}
-	if s.inTx {
-		return s.commit(ctx, next, func(tx batch.Tx) error { return s.writeRows(ctx, tx, w) })
-	}
-	if err := s.writeRows(ctx, nil, w); err != nil {
-		return err
-	}
-	s.next = next
-	s.execution.Total = next.Counters
-	if !s.due() {
-		return nil
-	}
-	return s.commitWritten(ctx)
 }
 
 // The time between checkpoints of a step that writes files: at most a twentieth of it is spent on checkpoints, however
@@ -184,41 +173,27 @@ func (s *stream) due() bool {
 	return s.runner.CheckpointEvery == 0 || s.runner.Now().Sub(s.committed) >= interval
 }
 
-func (s *stream) writeRows(ctx context.Context, tx batch.Tx, w work) error {
-	s.rows = s.chain.rows(w.chunk, s.rows[:0])
-	if len(s.rows) == 0 {
-		return nil
-	}
-	err := s.components.Writer.Write(ctx, tx, s.rows)
-	var row *batch.RowError
-	if errors.As(err, &row) && row.Row < len(s.rows) {
-		return located(err, s.components.Reader, w.chunk, s.chain.input(w.chunk, row.Row))
-	}
-	return err
-}
-
 // commitWritten commits what was written since the last checkpoint.
 func (s *stream) commitWritten(ctx context.Context) error {
 	if s.next.Counters == s.at.Counters && s.next.Ordinal == s.at.Ordinal {
 		return nil
 	}
-	return s.commit(ctx, s.next, func(batch.Tx) error { return nil })
+	next := s.next
+	return s.commit(ctx, &next, func(context.Context, batch.Tx) error { return nil })
 }
 
 // commit runs write and saves the checkpoint next, whose writer state it fills in: both hold, or neither.
-func (s *stream) commit(ctx context.Context, next batch.Checkpoint, write func(batch.Tx) error) error {
+func (s *stream) commit(ctx context.Context, next *batch.Checkpoint, write func(context.Context, batch.Tx) error) error {
 	return s.save(ctx, func(tx batch.Tx) (batch.Checkpoint, error) {
-		if err := write(tx); err != nil {
-			return next, err
+		if err := write(ctx, tx); err != nil {
+			return *next, err
 		}
-		if err := s.components.Writer.Flush(ctx, tx); err != nil {
-			return next, err
+		if err := s.flush(ctx, tx); err != nil {
+			return *next, err
 		}
-		state, err := s.components.Writer.State()
-		if err == nil {
-			next.Writer, err = ofKind(s.components.WriterKind, state)
-		}
-		return next, err
+		var err error
+		next.Writer, err = s.state()
+		return *next, err
 	})
 }
 
@@ -256,11 +231,14 @@ func (s *stream) show(ctx context.Context) error {
 
 // publish makes the output visible: first what is to be published is recorded, then published, then recorded as done.
 func (s *stream) publish(ctx context.Context) error {
-	if publisher, ok := s.components.Writer.(batch.Publisher); ok {
-		if err := s.finish(ctx, publisher); err != nil {
+	publishers := s.components.publishers()
+	if len(publishers) > 0 && s.at.Phase != batch.Publishing {
+		if err := s.finish(ctx, publishers); err != nil {
 			return err
 		}
-		if err := publisher.Publish(ctx); err != nil {
+	}
+	for _, p := range publishers {
+		if err := p.Publish(ctx); err != nil {
 			return err
 		}
 	}
@@ -269,21 +247,20 @@ func (s *stream) publish(ctx context.Context) error {
 	return s.save(ctx, func(batch.Tx) (batch.Checkpoint, error) { return done, nil })
 }
 
-// finish ends the output and records what is to be published, where an earlier attempt has not done so.
-func (s *stream) finish(ctx context.Context, publisher batch.Publisher) error {
-	if s.at.Phase == batch.Publishing {
-		return nil
-	}
-	if err := publisher.Finish(ctx); err != nil {
-		return err
+// finish ends the outputs and records what is to be published.
+func (s *stream) finish(ctx context.Context, publishers []batch.Publisher) error {
+	for _, p := range publishers {
+		if err := p.Finish(ctx); err != nil {
+			return err
+		}
 	}
 	publishing := s.at
 	publishing.Phase = batch.Publishing
-	return s.commit(ctx, publishing, func(batch.Tx) error { return nil })
+	return s.commit(ctx, &publishing, func(context.Context, batch.Tx) error { return nil })
 }
 
-// failed counts the attempt that err ended, and says why ctx was cancelled where that is the reason. What was written
-// since the checkpoint does not count.
+// failed says why ctx was cancelled where that is the reason of an error. What was written since the checkpoint does not
+// count.
 func (s *stream) failed(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -291,9 +268,6 @@ func (s *stream) failed(ctx context.Context, err error) error {
 	s.execution.Total = s.at.Counters
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
-	}
-	if !errors.Is(err, batch.ErrStopped) {
-		s.execution.Counters.Rollback++
 	}
 	return err
 }

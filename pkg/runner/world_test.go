@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
 	"batchctl/pkg/record"
 )
 
@@ -30,10 +31,17 @@ type world struct {
 	execution   *batch.JobExecution
 	fuse        int // operations until the crash, negative: none
 	operations  int
-	reordered   string // for the controls: "before" or "after"
-	failRead    int    // reading this record fails
-	failProcess int    // processing this record fails
-	stopAfter   int    // somebody asks for a stop when so many step executions were saved; 0: nobody
+	reordered   string       // for the controls: "before" or "after"
+	failRead    int          // reading this record fails
+	failProcess int          // processing this record fails
+	badRead     map[int]bool // records that cannot be read
+	badProcess  map[int]bool // records that cannot be processed
+	badRow      map[int]bool // rows that the table refuses
+	blames      bool         // the table says which row it refuses
+	transient   int          // so many writes fail and would pass when tried again
+	letters     []string     // letters in the published, or unfinished, file
+	writes      []int        // the sizes of the calls of Write
+	stopAfter   int          // somebody asks for a stop when so many step executions were saved; 0: nobody
 	saves       int
 }
 
@@ -100,6 +108,11 @@ func (m *memoryReader) Read(ctx context.Context, into *record.Chunk) error {
 	if m.at == m.w.failRead {
 		return errors.New("bad sector")
 	}
+	if m.w.badRead[m.at] {
+		m.at++
+		return &batch.BadRecord{Origin: record.Origin{Source: "numbers.txt", Line: int64(m.at), Raw: "?"},
+			Err: fault.New(fault.Parse, "not a number").At(fault.Position{File: "numbers.txt", Line: m.at})}
+	}
 	into.In.SetSchema(numbers)
 	row := into.AddInput(1, record.Origin{Source: "numbers.txt", Line: int64(m.at + 1)})
 	row[0] = record.OfInt(int64(m.w.input[m.at]))
@@ -123,6 +136,9 @@ func (o *odd) Process(_ context.Context, in record.Record, out *record.Batch) er
 	if int(n) == o.w.failProcess {
 		return errors.New("bad number")
 	}
+	if o.w.badProcess[int(n)] {
+		return fault.New(fault.Validation, "rule failed")
+	}
 	if n%2 == 0 {
 		return nil
 	}
@@ -133,11 +149,28 @@ func (o *odd) Process(_ context.Context, in record.Record, out *record.Batch) er
 	return nil
 }
 
-type memoryTx struct{ rows []int }
+type memoryTx struct {
+	w     *world
+	rows  []int
+	marks []int
+}
 
-func (*memoryTx) Savepoint(context.Context) error  { return nil }
-func (*memoryTx) RollbackTo(context.Context) error { return nil }
-func (*memoryTx) Release(context.Context) error    { return nil }
+func (m *memoryTx) Savepoint(context.Context) error {
+	m.marks = append(m.marks, len(m.rows))
+	return m.w.op()
+}
+
+func (m *memoryTx) RollbackTo(context.Context) error {
+	m.rows = m.rows[:m.marks[len(m.marks)-1]]
+	return m.w.op()
+}
+
+func (m *memoryTx) Release(context.Context) error {
+	m.marks = m.marks[:len(m.marks)-1]
+	return m.w.op()
+}
+
+func (m *memoryTx) CheckDeferred(context.Context) error { return nil }
 
 // tableWriter writes into the world's database; rows are visible when the ledger commits.
 type tableWriter struct{ w *world }
@@ -147,7 +180,11 @@ func (t *tableWriter) Write(_ context.Context, tx batch.Tx, rows []record.Record
 	if err := t.w.op(); err != nil {
 		return err
 	}
-	for _, r := range rows {
+	t.w.writes = append(t.w.writes, len(rows))
+	for i, r := range rows {
+		if err := t.w.refuse(int(r.At(0).Int()), i); err != nil {
+			return err
+		}
 		tx.(*memoryTx).rows = append(tx.(*memoryTx).rows, int(r.At(0).Int()))
 	}
 	return t.w.op()
@@ -225,7 +262,7 @@ func (l *memoryLedger) Claim(context.Context, batch.StepKey, int) ([]batch.Check
 }
 
 func (l *memoryLedger) Commit(_ context.Context, _ batch.LaneKey, fn func(batch.Tx) (batch.Checkpoint, error)) (batch.Checkpoint, error) {
-	tx := &memoryTx{}
+	tx := &memoryTx{w: l.w}
 	cp, err := fn(tx)
 	if err != nil {
 		return cp, err
@@ -305,6 +342,51 @@ func (m *memoryRepository) StopRequested(context.Context, int64) (bool, error) {
 	return m.w.stopAfter > 0 && m.w.saves >= m.w.stopAfter, nil
 }
 
+// refuse is the table's answer to a row.
+func (w *world) refuse(n, row int) error {
+	if w.transient > 0 {
+		w.transient--
+		return fault.New(fault.Transient, "deadlock").WithCode("40P01")
+	}
+	if !w.badRow[n] {
+		return nil
+	}
+	err := error(fault.New(fault.Constraint, "duplicate key").WithCode("23505"))
+	if w.blames {
+		err = &batch.RowError{Row: row, Err: err}
+	}
+	return err
+}
+
+// letterWriter keeps dead letters in a file of the world.
+type letterWriter struct{ w *world }
+
+func (l *letterWriter) Open(_ context.Context, from batch.State) error {
+	size := 0
+	if from != nil {
+		if err := json.Unmarshal(from, &size); err != nil {
+			return err
+		}
+	}
+	l.w.letters = l.w.letters[:size]
+	return l.w.op()
+}
+
+func (l *letterWriter) Write(_ context.Context, _ batch.Tx, rows []record.Record) error {
+	for _, r := range rows {
+		if err := l.w.op(); err != nil {
+			return err
+		}
+		l.w.letters = append(l.w.letters, fmt.Sprintf("%d %s %s %s %s %s %s %s", r.Get("ordinal").Int(), r.Get("phase").Text(), r.Get("class").Text(),
+			r.Get("code").Text(), r.Get("source").Text(), r.Get("message").Text(), r.Get("raw").Text(), r.Get("record").Text()))
+	}
+	return l.w.op()
+}
+
+func (l *letterWriter) State() (batch.State, error)           { return json.Marshal(len(l.w.letters)) }
+func (l *letterWriter) Flush(context.Context, batch.Tx) error { return l.w.op() }
+func (l *letterWriter) Close() error                          { return nil }
+
 type events struct {
 	mu  sync.Mutex
 	all []batch.Event
@@ -323,6 +405,8 @@ type trial struct {
 	writer     func(*world) batch.Writer
 	processors func(*world) []batch.Processor
 	stop       chan struct{}
+	letters    bool
+	pauses     *[]time.Duration
 	edit       func(*Step)
 }
 
@@ -336,6 +420,9 @@ func (tr trial) run(t *testing.T, w *world) (*batch.JobExecution, *events, error
 		},
 		Build: func(context.Context, *batch.StepExecution, batch.Checkpoint) (*Components, error) {
 			c := &Components{Reader: &memoryReader{w: w}, Writer: tr.writer(w)}
+			if tr.letters {
+				c.Letters = &letterWriter{w}
+			}
 			if tr.processors != nil {
 				c.Processors = tr.processors(w)
 			}
@@ -355,6 +442,14 @@ func (tr trial) run(t *testing.T, w *world) (*batch.JobExecution, *events, error
 		clock = clock.Add(time.Millisecond)
 		return clock
 	}}
+	r.After = func(d time.Duration) <-chan time.Time {
+		if tr.pauses != nil {
+			*tr.pauses = append(*tr.pauses, d)
+		}
+		passed := make(chan time.Time, 1)
+		passed <- clock
+		return passed
+	}
 	execution := &batch.JobExecution{ID: 1, Status: batch.Starting}
 	err := r.Run(context.Background(), &Job{Steps: []Step{step}}, execution)
 	return execution, seen, err
@@ -370,5 +465,5 @@ func oddOnly(w *world) []batch.Processor {
 func outcomeOf(w *world, job *batch.JobExecution) string {
 	total := job.Steps[len(job.Steps)-1].Total
 	total.Commit, total.Rollback, total.Retry = 0, 0, 0
-	return fmt.Sprint(w.rows, w.published, total, job.Status) + strconv.Itoa(int(w.checkpoint.Ordinal))
+	return fmt.Sprint(w.rows, w.published, total, job.Status, w.letters) + strconv.Itoa(int(w.checkpoint.Ordinal))
 }

@@ -104,6 +104,9 @@ type all struct {
 	first    batch.Writer // the one for a database, nil where there is none
 }
 
+// Parts implements batch.Fanout.
+func (w *all) Parts() []batch.Writer { return w.children }
+
 // Open opens every writer where it stood.
 func (w *all) Open(ctx context.Context, from batch.State) error {
 	states := make([]batch.State, len(w.children))

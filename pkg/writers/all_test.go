@@ -33,9 +33,10 @@ func nesting(env *catalog.Env, into *base) *catalog.Env {
 // base is a database in memory: rows are there when their transaction has committed.
 type base struct{ rows, pending []string }
 
-func (b *base) Savepoint(context.Context) error  { return nil }
-func (b *base) RollbackTo(context.Context) error { return nil }
-func (b *base) Release(context.Context) error    { return nil }
+func (b *base) Savepoint(context.Context) error     { return nil }
+func (b *base) RollbackTo(context.Context) error    { return nil }
+func (b *base) Release(context.Context) error       { return nil }
+func (b *base) CheckDeferred(context.Context) error { return nil }
 
 func (b *base) transact(fn func(batch.Tx) error) error {
 	b.pending = nil

@@ -94,6 +94,13 @@ func (t *fusedTx) RollbackTo(ctx context.Context) error {
 	return t.inner.RollbackTo(ctx)
 }
 
+func (t *fusedTx) CheckDeferred(ctx context.Context) error {
+	if err := t.fuse.Step("tx.check_deferred"); err != nil {
+		return err
+	}
+	return t.inner.CheckDeferred(ctx)
+}
+
 func (t *fusedTx) Release(ctx context.Context) error {
 	if err := t.fuse.Step("tx.release"); err != nil {
 		return err

@@ -42,6 +42,8 @@ func (spyTx) Savepoint(context.Context) error  { return nil }
 func (spyTx) RollbackTo(context.Context) error { return nil }
 func (spyTx) Release(context.Context) error    { return nil }
 
+func (spyTx) CheckDeferred(context.Context) error { return nil }
+
 // spyLedger commits in memory: what fn returned without an error holds.
 type spyLedger struct{ held int }
 

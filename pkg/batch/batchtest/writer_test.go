@@ -94,6 +94,8 @@ func (b *table) Savepoint(context.Context) error  { return nil }
 func (b *table) RollbackTo(context.Context) error { return nil }
 func (b *table) Release(context.Context) error    { return nil }
 
+func (b *table) CheckDeferred(context.Context) error { return nil }
+
 // inserter is the smallest writer for a database. It has no state.
 type inserter struct{}
 

@@ -1,0 +1,184 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
+)
+
+// write brings a chunk to its target. Where an attempt fails it is undone, and the chunk tried again from memory if the
+// error may pass; if its records may be skipped, they are isolated: in one more attempt the bad ones are found and left
+// out. So nothing is ever half done, and a kill at any moment repeats the whole chunk.
+func (s *stream) write(ctx context.Context, w *work) error {
+	if w.empty() {
+		return nil
+	}
+	s.chain.collect(w.chunk, &s.out)
+	a := attempt{stream: s, work: w}
+	for {
+		err := a.try(ctx)
+		if err == nil {
+			break
+		}
+		done, err := a.after(ctx, err)
+		if err != nil {
+			return err
+		}
+		if done {
+			break
+		}
+	}
+	if s.inTx || !s.due() {
+		return nil
+	}
+	return s.commitWritten(ctx)
+}
+
+// attempt is a chunk on its way to the target, over all attempts at it.
+type attempt struct {
+	*stream
+	work      *work
+	isolating bool
+	excluded  map[int]error    // inputs that are left out in writing, and why
+	retries   int              // so far
+	next      batch.Checkpoint // what the current attempt saves
+}
+
+// try writes the chunk once, and commits it where rows and checkpoint share a transaction.
+func (a *attempt) try(ctx context.Context) error {
+	a.next = a.stream.next
+	a.next.Phase = batch.Running
+	a.next.Ordinal, a.next.Reader = a.work.ordinal, a.work.state
+	if a.inTx {
+		return a.commit(ctx, &a.next, a.put)
+	}
+	if err := a.put(ctx, nil); err != nil {
+		return err
+	}
+	var err error
+	if a.next.Writer, err = a.state(); err != nil {
+		return err
+	}
+	a.stream.next = a.next
+	a.execution.Total = a.next.Counters
+	return nil
+}
+
+// put writes what survives of the chunk, then the letters of what does not.
+func (a *attempt) put(ctx context.Context, tx batch.Tx) error {
+	if a.isolating {
+		if err := a.isolate(ctx, tx); err != nil {
+			return err
+		}
+	} else if err := a.writeRows(ctx, tx, a.components.Writer, &a.out); err != nil {
+		return err
+	}
+	skips := a.skips()
+	counters := a.stream.next.Counters.Add(a.count(skips))
+	if err := counters.Check(); err != nil {
+		return fault.Wrap(fault.Internal, err, "chunk that ends at record %d", a.work.ordinal)
+	}
+	if err := a.tolerance.Skip.check(counters, skips); err != nil {
+		return err
+	}
+	a.next.Counters = counters
+	return a.writeLetters(ctx, tx, a.work, skips)
+}
+
+// writeRows writes rows to a writer. Where the writer blames one of them, the error says which record it came from.
+func (a *attempt) writeRows(ctx context.Context, tx batch.Tx, writer batch.Writer, o *output) error {
+	if len(o.rows) == 0 {
+		return nil
+	}
+	err := writer.Write(ctx, tx, o.rows)
+	var row *batch.RowError
+	if errors.As(err, &row) && row.Row >= 0 && row.Row < len(o.from) {
+		return located(err, a.components.Reader, a.work.chunk, o.from[row.Row])
+	}
+	return err
+}
+
+// skips returns everything that is left out of the chunk, in the order of the input.
+func (a *attempt) skips() []skipped {
+	if len(a.work.skips) == 0 && len(a.excluded) == 0 {
+		return nil
+	}
+	all := slices.Clone(a.work.skips)
+	for input, err := range a.excluded {
+		all = append(all, skipped{ordinal: a.work.chunk.Origins[input].Ordinal, phase: batch.SkipInWrite, input: input, err: err})
+	}
+	return inOrder(all)
+}
+
+// count returns what the chunk adds to the counters.
+func (a *attempt) count(skips []skipped) batch.Counters {
+	c := batch.Counters{
+		Read: int64(a.work.chunk.In.Len()), Commit: 1, Retry: a.work.retries + int64(a.retries),
+		ReadSkip:    countSkips(skips, batch.SkipInRead),
+		ProcessSkip: countSkips(skips, batch.SkipInProcess),
+		WriteSkip:   countSkips(skips, batch.SkipInWrite),
+	}
+	written := a.out.inputs()
+	c.Filter = c.Read - written - c.ProcessSkip
+	c.Write = written - c.WriteSkip
+	return c
+}
+
+// after decides about an attempt that failed: it returns nil where the chunk is to be tried again, done where it turned
+// out to be committed after all, and the error where it is final.
+func (a *attempt) after(ctx context.Context, err error) (done bool, _ error) {
+	a.execution.Counters.Rollback++
+	switch {
+	case errors.Is(err, errExcluded):
+	case a.tolerance.Retry.allows(err, a.retries) && !errors.Is(err, ErrSkipLimit):
+		a.retries++
+		a.tellRetry(err)
+		if err := a.runner.wait(ctx, a.execution.JobID, a.tolerance.Retry.pause(a.retries)); err != nil {
+			return false, err
+		}
+	case !a.isolating && a.tolerance.Skip.allows(err) && !errors.Is(err, ErrSkipLimit):
+		a.isolating, a.excluded = true, map[int]error{}
+	default:
+		return false, err
+	}
+	if a.inTx && !errors.Is(err, batch.ErrRolledBack) {
+		if done, err := a.reload(ctx); done || err != nil {
+			return done, err
+		}
+	}
+	return false, a.reopen(ctx)
+}
+
+func (a *attempt) tellRetry(err error) {
+	a.runner.Observer.Observe(batch.ChunkRetried{Step: a.execution, Attempt: a.retries + 1, Of: a.tolerance.Retry.Max + 1, Err: err})
+}
+
+// reload asks the ledger where the lane stands after an attempt whose outcome is not known. An acknowledged commit is
+// never assumed, and one that happened never repeated.
+func (a *attempt) reload(ctx context.Context) (done bool, _ error) {
+	at, err := a.ledger.Load(ctx, a.lane)
+	if err != nil {
+		return false, err
+	}
+	if at.Sequence == a.at.Sequence {
+		return false, nil
+	}
+	if at.Sequence == a.at.Sequence+1 && at.Ordinal == a.next.Ordinal {
+		a.stand(at)
+		return true, nil
+	}
+	return false, fault.New(fault.Internal, "step %s stands at commit %d in its target, and this process has written up to %d",
+		a.lane.Step, at.Sequence, a.at.Sequence)
+}
+
+// reopen opens the writers where the last attempt that held has left them.
+func (s *stream) reopen(ctx context.Context) error {
+	state := s.next.Writer
+	if s.inTx {
+		state = s.at.Writer
+	}
+	return s.openWriters(ctx, state)
+}
