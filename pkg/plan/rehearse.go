@@ -109,7 +109,7 @@ func (s *stage) rehearse(ctx context.Context, step *job.Step) error {
 	}
 	execution := &batch.JobExecution{Instance: s.execution.Instance, Status: batch.Starting, Context: s.execution.Context}
 	r := &runner.Runner{
-		Repository: forgetful{}, Observer: withoutJob{s.observer}, Now: s.engine.Now, Stop: s.watcher.Stop, CheckpointEvery: time.Second,
+		Repository: forgetful{}, Observer: withoutJob{s.observer}, Now: s.engine.Now, After: s.engine.After, Stop: s.watcher.Stop, CheckpointEvery: time.Second,
 	}
 	err := r.Run(ctx, &runner.Job{Steps: []runner.Step{s.tryStep(step)}}, execution)
 	s.execution.Context = execution.Context
@@ -123,7 +123,7 @@ func (s *stage) rehearse(ctx context.Context, step *job.Step) error {
 // tryStep is a step whose writer is checked, and then left out.
 func (s *stage) tryStep(step *job.Step) runner.Step {
 	return runner.Step{
-		Name: step.Name, Chunk: step.ChunkSize(), FailOnEmpty: step.FailOnEmpty,
+		Name: step.Name, Chunk: step.ChunkSize(), FailOnEmpty: step.FailOnEmpty, Tolerance: s.tolerance(step),
 		Claim: func(context.Context, int) (batch.Ledger, batch.StepKey, error) {
 			return new(scratch), batch.StepKey{}, nil
 		},
