@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -51,7 +52,7 @@ func runRestart(a *app, c *cobra.Command, o runOptions, which string) error {
 // renderFailure is the reason why a run did not complete, and the command that continues it.
 func renderFailure(o *plan.Outcome, err error) string {
 	text := fault.Render(err)
-	if command := restartCommand(o); command != "" {
+	if command := restartCommand(o); command != "" && !errors.Is(err, batch.ErrNotRestartable) {
 		text += fmt.Sprintf("  restart: %s        (after a change of the definition: --accept-changes)\n", command)
 	}
 	return text

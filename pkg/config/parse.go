@@ -77,7 +77,7 @@ func (d *Document) parse() (*yaml.Node, *fault.Error) {
 	switch err := decoder.Decode(&first); {
 	case errors.Is(err, io.EOF):
 		return nil, d.locate(fault.New(fault.Definition, "the definition is empty").WithCode(defaultCode), 1, 1).
-			WithHint("batchctl init writes an example to start from")
+			WithHint("a definition begins with job: NAME and has steps: below it, each with a reader and a writer")
 	case err != nil:
 		return nil, d.syntaxError(err)
 	}

@@ -24,7 +24,9 @@ func (d *Decoder) resolvedNode(n Node) *yaml.Node {
 	y.HeadComment, y.LineComment, y.FootComment = "", "", ""
 	y.Content = nil
 	if y.Kind == yaml.ScalarNode {
-		y.Value = d.resolvedText(n)
+		if y.Value = d.resolvedText(n); y.Value != n.yaml.Value {
+			y.Tag, y.Style = "", 0 // it may have become a number
+		}
 	}
 	for _, child := range n.yaml.Content {
 		y.Content = append(y.Content, d.resolvedNode(n.child(child)))

@@ -24,16 +24,24 @@ type Output struct {
 	Disk    Disk
 }
 
+// Check says what is wrong with the path without looking at it.
+func (o Output) Check() error {
+	if o.Path == "-" {
+		return fault.New(fault.Definition, "standard output cannot be a step's output: it cannot be cut back to a checkpoint").
+			WithHint("name a file")
+	}
+	if o.Path == "" || os.IsPathSeparator(o.Path[len(o.Path)-1]) {
+		return fault.New(fault.Definition, "%q names a folder, not a file", o.Path)
+	}
+	return nil
+}
+
 // place returns the output with its path cleared up: where a symbolic link stands at Path, the file that it points to
 // is the one that is made, so that the link stays. What is no regular file (a folder, a device, a pipe) is refused: it
 // cannot be cut back to a checkpoint, nor replaced by renaming.
 func (o Output) place() (Output, error) {
-	if o.Path == "-" {
-		return o, fault.New(fault.Definition, "standard output cannot be a step's output: it cannot be cut back to a checkpoint").
-			WithHint("name a file")
-	}
-	if o.Path == "" || os.IsPathSeparator(o.Path[len(o.Path)-1]) {
-		return o, fault.New(fault.Definition, "%q names a folder, not a file", o.Path)
+	if err := o.Check(); err != nil {
+		return o, err
 	}
 	path, err := follow(filepath.Clean(o.Path))
 	if err != nil {

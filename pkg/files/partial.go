@@ -145,9 +145,14 @@ func create(o Output) (*Partial, error) {
 }
 
 // open opens the partial file of this epoch and cuts it back to size. The file is locked as long as it is open, so that
-// two writers of one output, in whatever step or process of the instance, find each other.
+// two writers of one output, in whatever step or process of the instance, find each other. What is no regular file is
+// not opened: writing through a link would change somebody else's file.
 func open(o Output, flag int, size int64, sum uint32) (*Partial, error) {
 	path := o.partialPath()
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fault.New(fault.Environment, "%s is in the way, and is not a regular file", path).
+			WithHint("remove it: the unfinished output is written there")
+	}
 	f, err := o.Disk.openForWriting(path, flag)
 	if err != nil {
 		return nil, trouble("open", path, err)

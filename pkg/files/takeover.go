@@ -23,20 +23,18 @@ func takeOver(o Output, at Mark) error {
 }
 
 // source finds the file: under the name recorded, or under that of an epoch that took it over and ended before it
-// recorded anything. The latter may have begun from nothing as well, so its bytes are compared with the sum.
+// recorded anything. Its bytes are compared with the sum: the latter may have begun from nothing as well, and the former
+// have been written to, or put back from elsewhere.
 func source(o Output, at Mark) (string, error) {
 	recorded := filepath.Join(o.folder(), at.Partial)
-	info, err := os.Stat(recorded)
-	if err == nil && info.Size() >= at.Size {
+	same, err := holds(recorded, at, false)
+	if err != nil {
+		return "", trouble("read", recorded, err)
+	}
+	if same {
 		return recorded, nil
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", trouble("look up", recorded, err)
-	}
-	lost := &LostError{recorded, "is gone"}
-	if err == nil {
-		lost.Reason = fmt.Sprintf("has %d bytes instead of at least %d", info.Size(), at.Size)
-	}
+	lost := missing(recorded, at)
 	names, err := o.partials()
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", lost
@@ -57,20 +55,34 @@ func source(o Output, at Mark) (string, error) {
 	return "", lost
 }
 
+// missing says why a partial file does not hold what a mark describes.
+func missing(path string, at Mark) *LostError {
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return &LostError{path, "is gone"}
+	case !info.Mode().IsRegular():
+		return &LostError{path, "is not a regular file any more"}
+	case info.Size() < at.Size:
+		return &LostError{path, fmt.Sprintf("has %d bytes instead of at least %d", info.Size(), at.Size)}
+	}
+	return &LostError{path, "was changed: it does not begin with the bytes recorded"}
+}
+
 // holds reports whether a file begins with the bytes that a mark describes and, where whole is asked, ends there too.
 func holds(path string, at Mark, whole bool) (bool, error) {
-	f, err := os.Open(path)
+	info, err := os.Lstat(path) // before it is opened: a pipe would wait for its other end
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
+	if err != nil || !info.Mode().IsRegular() || info.Size() < at.Size || whole && info.Size() != at.Size {
+		return false, err
+	}
+	f, err := os.Open(path)
 	if err != nil {
 		return false, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() < at.Size || whole && info.Size() != at.Size {
-		return false, err
-	}
 	sum := crc32.New(castagnoli)
 	_, err = io.CopyN(sum, f, at.Size)
 	return sum.Sum32() == at.Sum, err
@@ -91,7 +103,7 @@ func copyPrefix(o Output, from string, at Mark) error {
 		return errors.Join(trouble("copy", from, err), copied.Close())
 	}
 	if copied.sum != at.Sum {
-		return errors.Join(&LostError{from, "does not hold what was recorded"}, copied.Close())
+		return errors.Join(missing(from, at), copied.Close())
 	}
 	return errors.Join(copied.Sync(), copied.Close())
 }

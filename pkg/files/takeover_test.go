@@ -148,3 +148,55 @@ func TestOtherPartialFilesAreLeftAlone(t *testing.T) {
 		t.Error("the partial file of an earlier epoch is still there")
 	}
 }
+
+// Bytes that are not those recorded are never continued, whatever put them there.
+func TestPartialFileThatWasExchangedIsLost(t *testing.T) {
+	t.Parallel()
+	for name, exchange := range map[string]func(t *testing.T, path string){
+		"other bytes of the same length": func(t *testing.T, path string) { check(t, os.WriteFile(path, []byte("two\nthree\n"), 0o600)) },
+		"a folder": func(t *testing.T, path string) {
+			check(t, os.Remove(path))
+			check(t, os.Mkdir(path, 0o700))
+		},
+		"a link to somebody else's file": func(t *testing.T, path string) {
+			check(t, os.Remove(path))
+			check(t, os.Symlink(filepath.Join(filepath.Dir(path), "theirs"), path))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := output(t)
+			theirs := filepath.Join(filepath.Dir(o.Path), "theirs")
+			p := must[*Partial](t)(Begin(o))
+			check(t, os.WriteFile(theirs, []byte("one\nmine\n"), 0o600))
+			put(t, p, "one\n")
+			check(t, p.Sync())
+			at := p.Mark()
+			path := o.partialPath()
+			check(t, p.Close())
+			exchange(t, path)
+			o.Epoch, o.Adopt = 2, true
+			var lost *LostError
+			if _, err := Resume(o, at); !errors.As(err, &lost) {
+				t.Errorf("got %v, want a LostError", err)
+			}
+			p = must[*Partial](t)(Begin(o))
+			put(t, p, "anew\n")
+			check(t, p.Publish())
+			holdsText(t, o.Path, "anew\n")
+			holdsText(t, theirs, "one\nmine\n")
+		})
+	}
+}
+
+func TestPartialIsNotWrittenThroughALink(t *testing.T) {
+	t.Parallel()
+	o := output(t)
+	theirs := filepath.Join(filepath.Dir(o.Path), "theirs")
+	check(t, os.WriteFile(theirs, []byte("mine\n"), 0o600))
+	check(t, os.Symlink(theirs, o.partialPath()))
+	if p, err := Begin(o); err == nil {
+		t.Errorf("%s was opened", p.file.Name())
+	}
+	holdsText(t, theirs, "mine\n")
+}

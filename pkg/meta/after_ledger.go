@@ -18,9 +18,10 @@ type afterLedger struct {
 
 // NewAfterLedger returns the ledger for checkpoint: metadata with a database as target: Commit runs its function in a
 // transaction on db, commits it, and saves the checkpoint in the repository afterwards. A crash between the two repeats
-// a chunk: at least once. Close leaves store and db open. Commit is called by one goroutine at a time.
-func NewAfterLedger(store *Store, db *sqldb.DB) batch.Ledger {
-	return &afterLedger{storeLedger: newStoreLedger(store), db: db}
+// a chunk: at least once. fresh is TargetOptions.Fresh. Close leaves store and db open. Commit is called by one goroutine
+// at a time.
+func NewAfterLedger(store *Store, db *sqldb.DB, fresh bool) batch.Ledger {
+	return &afterLedger{storeLedger: newStoreLedger(store, fresh), db: db}
 }
 
 // Commit runs fn in a transaction of the target, commits it, and then saves the checkpoint. After an error that does not
@@ -71,10 +72,11 @@ func (l *afterLedger) commitRows(ctx context.Context, fn func(batch.Tx) (batch.C
 	if c, err = fn(tx); err != nil {
 		return c, &undone{err}
 	}
-	if err = commitTarget(ctx, tx, c.Phase); err == nil {
+	// Durably, also where durability is relaxed: the repository must not know of rows that a power cut takes away.
+	if err = tx.CommitDurable(ctx); err == nil {
 		return c, nil
 	}
-	if sqldb.IsConnectionLost(err) || ctx.Err() != nil {
+	if sqldb.IsConnectionLost(err) || ctx.Err() != nil || fault.CodeOf(err) == sqldb.SyncFailed {
 		return c, fault.Wrap(fault.ClassOf(err), err, "whether the target committed the last chunk is not known").
 			WithHint("a restart writes this chunk again")
 	}

@@ -17,7 +17,7 @@ import (
 // databaseFile is the file that a repository is about to be opened in.
 type databaseFile struct {
 	path  string
-	fresh bool  // it is empty: this or another process has just made it
+	fresh bool  // it is empty, or a database without a table: this or another process has just made it, or could not finish
 	left  bool  // a write-ahead log is there: a process has it open, or did not end cleanly
 	size  int64 // before it is opened
 }
@@ -54,7 +54,7 @@ func prepareFile(path string, readOnly bool) (databaseFile, error) {
 
 func makeFile(path string) error {
 	folder := filepath.Dir(path)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := sqldb.MakeFolder(folder, 0o700); err != nil {
 		return err
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
@@ -88,29 +88,62 @@ const (
 	magic             = "SQLite format 3\x00"
 	applicationOffset = 68
 	applicationID     = 0x62636a72 // "bcjr"
+	schemaOffset      = 100        // where the first page of the table of tables begins
+	schemaCells       = 3          // behind it, how many tables, indexes and so on that page names
+	headSize          = schemaOffset + schemaCells + 2
+	leafPage          = 0x0d
 )
 
+// isEmptyDatabase reports whether a file that begins so holds no table and is marked as nobody's: so SQLite leaves it where
+// the disk is full, or the process is killed, between the switch to a write-ahead log and the first transaction.
+func isEmptyDatabase(head []byte) bool {
+	return len(head) == headSize && binary.BigEndian.Uint32(head[applicationOffset:]) == 0 &&
+		head[schemaOffset] == leafPage && binary.BigEndian.Uint16(head[schemaOffset+schemaCells:]) == 0
+}
+
 // checkHeader refuses a file that is not SQLite's, or is something else's database, before SQLite touches it.
-func (f databaseFile) checkHeader(info fs.FileInfo) error {
+func (f *databaseFile) checkHeader(info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		return fault.New(fault.Environment, "%s is not a file", f.path).WithHint("name a file with --meta or BATCHCTL_META")
 	}
 	if f.fresh {
 		return nil
 	}
-	head, err := readHead(f.path, applicationOffset+4)
+	head, err := readHead(f.path, headSize)
 	if err != nil {
 		return err
 	}
-	if !bytes.HasPrefix(head, []byte(magic)) || len(head) < applicationOffset+4 {
+	if f.fresh, err = f.wasInterrupted(head); err != nil || f.fresh {
+		return err
+	}
+	if !bytes.HasPrefix(head, []byte(magic)) || len(head) < headSize {
 		return fault.New(fault.Environment, "%s is not an SQLite database", f.path).WithCode("not_a_database").
 			WithHint("nothing was changed; name another file with --meta, or move this one away and put back a copy")
 	}
 	// What is still in the write-ahead log does not show in the header; then the tables are looked at, later.
+	if f.fresh = isEmptyDatabase(head) && !f.left; f.fresh {
+		return nil
+	}
 	if id := binary.BigEndian.Uint32(head[applicationOffset:]); id != applicationID && !f.left {
 		return notARepository(f.path, "batchctl did not make it")
 	}
 	return nil
+}
+
+// journalMagic is how a rollback journal begins that is to be played back (fileformat2.html, 3).
+const journalMagic = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+
+// wasInterrupted reports whether a file is what a power cut leaves of the very first page: nothing but zeros, beside a
+// journal by which SQLite makes the file empty again.
+func (f *databaseFile) wasInterrupted(head []byte) (bool, error) {
+	if len(bytes.Trim(head, "\x00")) > 0 {
+		return false, nil
+	}
+	journal, err := readHead(f.path+"-journal", int64(len(journalMagic)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return string(journal) == journalMagic, err
 }
 
 // readHead returns the first size bytes of a file, or fewer where it has no more.

@@ -262,3 +262,59 @@ func TestSettingsOfTheFile(t *testing.T) {
 		}
 	}
 }
+
+// What a first start leaves behind that was killed, ran out of disk, or lost power half way, the next one uses.
+func TestFileOfAnInterruptedFirstStartIsUsed(t *testing.T) {
+	t.Parallel()
+	header := make([]byte, 512) // of a journal for a database that had no page
+	copy(header, journalMagic)
+	copy(header[20:], "\x00\x00\x02\x00\x00\x00\x10\x00") // sectors of 512 bytes, pages of 4096
+	for name, leave := range map[string]func(t *testing.T, path string){
+		"an empty file": func(t *testing.T, path string) { writeFile(t, path, nil) },
+		"a database without a table": func(t *testing.T, path string) {
+			db, err := sqldb.Open(t.Context(), sqldb.Config{Name: "new", Driver: "sqlite", DSN: path, Journal: "wal"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Exec(t.Context(), "pragma user_version"); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"a first page that never reached the disk": func(t *testing.T, path string) {
+			writeFile(t, path, make([]byte, 4096))
+			writeFile(t, path+"-journal", header)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "batchctl.db")
+			leave(t, path)
+			s, err := Open(t.Context(), Options{Path: path, Now: fixedClock})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := launch(t, s, identified("2026-11-20"))
+			end(t, s, l, batch.Completed)
+			closeStore(t, s)
+		})
+	}
+}
+
+func TestFileOfZerosIsRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "batchctl.db")
+	writeFile(t, path, make([]byte, 4096))
+	if _, err := Open(t.Context(), Options{Path: path}); fault.CodeOf(err) != "not_a_database" {
+		t.Errorf("got %v, want that it is no database", err)
+	}
+}
+
+func writeFile(t *testing.T, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

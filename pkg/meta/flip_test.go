@@ -52,7 +52,7 @@ func restartFrom(t *testing.T, path string) (r restart, err error) {
 		onlyWhatCounts(&batch.JobExecution{Steps: []*batch.StepExecution{r.last}})
 	}
 	key := batch.StepKey{Repository: s.ID(), Job: "import", Instance: identified("2026-11-20").Key, Step: "load"}
-	r.checkpoints, err = NewStoreLedger(s).Claim(t.Context(), key, 1)
+	r.checkpoints, err = NewStoreLedger(s, false).Claim(t.Context(), key, 1)
 	return r, err
 }
 
@@ -76,7 +76,7 @@ func unfinishedFile(t *testing.T) string {
 	l := launch(t, s, identified("2026-11-20"))
 	step(t, s, l, "load", batch.Failed, 3)
 	key := batch.StepKey{Repository: s.ID(), Job: "import", Instance: l.Execution.Instance.Key, Step: "load"}
-	ledger := NewStoreLedger(s)
+	ledger := NewStoreLedger(s, false)
 	if _, err := ledger.Claim(t.Context(), key, 1); err != nil {
 		t.Fatal(err)
 	}

@@ -272,7 +272,7 @@ func TestFileCheckpointsCountAsCommitted(t *testing.T) {
 		s := open(t)
 		l := start(t, s, launch(t, s, identified("2026-11-20")))
 		key := batch.StepKey{Repository: s.ID(), Job: "import", Instance: l.Execution.Instance.Key, Step: "export"}
-		ledger := NewStoreLedger(s)
+		ledger := NewStoreLedger(s, false)
 		if _, err := ledger.Claim(t.Context(), key, 1); err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,8 @@ import (
 type TargetOptions struct {
 	// Adopt takes over rows that another repository committed, and goes on behind them.
 	Adopt bool
-	// Fresh forgets how far another repository came: the step begins at nothing, whatever its rows in the target.
+	// Fresh forgets how far the step came, in whatever repository: it begins at nothing, whatever its rows in the target.
+	// A step that is done in this repository stays done.
 	Fresh bool
 	// Now is the clock of what the table shows people; time.Now where nil.
 	Now func() time.Time

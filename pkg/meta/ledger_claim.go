@@ -66,16 +66,15 @@ func (l *targetLedger) claim(ctx context.Context, tx *sqldb.Tx, step batch.StepK
 	return claimed, nil
 }
 
-// own decides about a row that another repository wrote: one that has committed nothing is taken, another is refused
-// unless the options say otherwise.
+// own decides about a row with a checkpoint. One that another repository wrote is refused unless the options say
+// otherwise; one that has committed nothing is taken.
 func (l *targetLedger) own(row *checkpointRow, step batch.StepKey) error {
-	if row.repository == step.Repository || row.checkpoint.Sequence == 0 {
-		return nil
-	}
+	mine := row.repository == step.Repository
 	switch {
-	case l.options.Fresh:
+	case row.checkpoint.Sequence == 0:
+	case l.options.Fresh && !(mine && row.checkpoint.Phase == batch.Done):
 		row.checkpoint = batch.Checkpoint{Epoch: row.checkpoint.Epoch, Phase: batch.Running}
-	case !l.options.Adopt:
+	case !mine && !l.options.Adopt:
 		return fault.Wrap(fault.Environment, foreignStep(*row, step), "connection %s (%s)", l.db.Name(), l.db.Location()).WithCode("foreign").
 			WithHint("go on where the other one stopped with --adopt; or, where the rows it loaded are gone, begin anew with --fresh")
 	}

@@ -20,13 +20,14 @@ type storeLedger struct {
 
 // NewStoreLedger returns the ledger for steps that write files: checkpoints lie in the repository. Commit runs its
 // function with a nil Tx, outside of any transaction, and saves the checkpoint afterwards: what the function made
-// durable behind the last checkpoint is undone when its writers are opened again. Close leaves store open.
-func NewStoreLedger(store *Store) batch.Ledger { return newStoreLedger(store) }
+// durable behind the last checkpoint is undone when its writers are opened again. fresh is TargetOptions.Fresh. Close
+// leaves store open.
+func NewStoreLedger(store *Store, fresh bool) batch.Ledger { return newStoreLedger(store, fresh) }
 
-func newStoreLedger(store *Store) *storeLedger {
+func newStoreLedger(store *Store, fresh bool) *storeLedger {
 	return &storeLedger{
 		store: store,
-		table: &targetLedger{db: store.db, options: TargetOptions{Now: store.now}},
+		table: &targetLedger{db: store.db, options: TargetOptions{Now: store.now, Fresh: fresh}},
 		lanes: map[batch.LaneKey]batch.Checkpoint{},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"batchctl/pkg/batch"
 	"batchctl/pkg/batch/batchtest"
 	"batchctl/pkg/sqldb"
+	"batchctl/pkg/sqldb/sqltest"
 )
 
 func TestStoreLedgerConforms(t *testing.T) {
@@ -18,7 +19,7 @@ func TestStoreLedgerConforms(t *testing.T) {
 			t.Parallel()
 			batchtest.Ledger(t, func(t *testing.T) batchtest.LedgerFixture {
 				open := backend(t)
-				return batchtest.LedgerFixture{Open: func(t *testing.T) batch.Ledger { return NewStoreLedger(open(t)) }}
+				return batchtest.LedgerFixture{Open: func(t *testing.T) batch.Ledger { return NewStoreLedger(open(t), false) }}
 			})
 		})
 	}
@@ -38,7 +39,7 @@ func afterFixture(t *testing.T) batchtest.LedgerFixture {
 	}
 	return batchtest.LedgerFixture{
 		Open: func(t *testing.T) batch.Ledger {
-			return NewAfterLedger(openAt(t, filepath.Join(folder, "batchctl.db")), target)
+			return NewAfterLedger(openAt(t, filepath.Join(folder, "batchctl.db")), target, false)
 		},
 		Write: func(t *testing.T, tx batch.Tx, row int) {
 			if _, err := tx.(*sqldb.Tx).Exec(context.Background(), "insert into rows values (?)", row); err != nil {
@@ -69,7 +70,7 @@ func TestFileWorkIsDoneOutsideOfTheRepositorysTransaction(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, open opener) {
 		s := open(t)
-		l := NewStoreLedger(s)
+		l := NewStoreLedger(s, false)
 		key := batch.StepKey{Repository: s.ID(), Job: "import", Instance: "i", Step: "export"}
 		if _, err := l.Claim(t.Context(), key, 1); err != nil {
 			t.Fatal(err)
@@ -99,7 +100,7 @@ func TestFlippedCheckpointIsNotGoneBy(t *testing.T) {
 			onEach(t, func(t *testing.T, open opener) {
 				s := open(t)
 				key := batch.StepKey{Repository: s.ID(), Job: "import", Instance: "i", Step: "export"}
-				l := NewStoreLedger(s)
+				l := NewStoreLedger(s, false)
 				if _, err := l.Claim(t.Context(), key, 1); err != nil {
 					t.Fatal(err)
 				}
@@ -109,7 +110,7 @@ func TestFlippedCheckpointIsNotGoneBy(t *testing.T) {
 					t.Fatal(err)
 				}
 				change(t, s, "update BATCHCTL_CHECKPOINT set "+flip)
-				if _, err := NewStoreLedger(s).Claim(t.Context(), key, 1); err == nil {
+				if _, err := NewStoreLedger(s, false).Claim(t.Context(), key, 1); err == nil {
 					t.Error("claimed a damaged checkpoint")
 				}
 			})
@@ -122,7 +123,7 @@ func TestCheckpointsListsLanes(t *testing.T) {
 	onEach(t, func(t *testing.T, open opener) {
 		s := open(t)
 		instance := batch.JobInstance{Name: "import", Key: "i"}
-		l := NewStoreLedger(s)
+		l := NewStoreLedger(s, false)
 		for _, name := range []string{"a", "b"} {
 			key := batch.StepKey{Repository: s.ID(), Job: "import", Instance: "i", Step: name}
 			if _, err := l.Claim(t.Context(), key, 2); err != nil {
@@ -138,7 +139,7 @@ func TestCheckpointsListsLanes(t *testing.T) {
 
 func TestUnclaimedLaneCannotCommit(t *testing.T) {
 	t.Parallel()
-	_, err := NewStoreLedger(openNew(t)).Commit(t.Context(), batch.LaneKey{}, func(batch.Tx) (batch.Checkpoint, error) { return batch.Checkpoint{}, nil })
+	_, err := NewStoreLedger(openNew(t), false).Commit(t.Context(), batch.LaneKey{}, func(batch.Tx) (batch.Checkpoint, error) { return batch.Checkpoint{}, nil })
 	if !errors.Is(err, batch.ErrRolledBack) {
 		t.Errorf("got %v, want ErrRolledBack", err)
 	}
@@ -147,7 +148,7 @@ func TestUnclaimedLaneCannotCommit(t *testing.T) {
 // claimed returns a ledger that has claimed one lane, and the lane.
 func claimed(t *testing.T, s *Store) (*storeLedger, batch.LaneKey) {
 	t.Helper()
-	l := newStoreLedger(s)
+	l := newStoreLedger(s, false)
 	key := batch.StepKey{Repository: s.ID(), Job: "import", Instance: "i", Step: "export"}
 	if _, err := l.Claim(t.Context(), key, 1); err != nil {
 		t.Fatal(err)
@@ -215,5 +216,42 @@ func TestChunkBehindALostStepIsNotCalledRolledBack(t *testing.T) {
 	}
 	if rows := f.Rows(t); len(rows) != 1 {
 		t.Errorf("got rows %v, want the one that was committed", rows)
+	}
+}
+
+// The checkpoint goes to another database, which keeps it in a power cut; so must the target keep the rows, whatever its
+// durability is.
+func TestRowsAreDurableBeforeTheirCheckpointInTheRepository(t *testing.T) {
+	t.Parallel()
+	target, err := sqldb.Open(t.Context(), sqldb.Config{Name: "shop", Driver: "postgres", DSN: sqltest.Schema(t), Durability: "relaxed"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = target.Close() })
+	if _, err := target.Exec(t.Context(), "create table rows (n integer)"); err != nil {
+		t.Fatal(err)
+	}
+	l := NewAfterLedger(openNew(t), target, false)
+	defer func() { _ = l.Close() }()
+	key := batch.StepKey{Repository: "r", Job: "import", Instance: "i", Step: "load"}
+	if _, err := l.Claim(t.Context(), key, 1); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 20 {
+		var end string
+		_, err := l.Commit(t.Context(), batch.LaneKey{StepKey: key}, func(tx batch.Tx) (batch.Checkpoint, error) {
+			if _, err := tx.(*sqldb.Tx).Exec(t.Context(), "insert into rows select generate_series(1, 100)"); err != nil {
+				return batch.Checkpoint{}, err
+			}
+			_, err := one(t.Context(), tx.(*sqldb.Tx), to(&end), "select pg_current_wal_insert_lsn()::text")
+			return batch.Checkpoint{Ordinal: int64(n)}, err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var durable bool
+		if _, err := one(t.Context(), target, to(&durable), "select pg_current_wal_flush_lsn() >= ?::pg_lsn", end); err != nil || !durable {
+			t.Fatalf("the checkpoint of commit %d is saved, and its rows are not durable (%v)", n, err)
+		}
 	}
 }

@@ -69,7 +69,7 @@ func (a *assembly) key(s *job.Step, visit int) batch.StepKey {
 // env is what the components of a step may use.
 func (a *assembly) env(s *job.Step, scope config.Scope) *catalog.Env {
 	return &catalog.Env{
-		Job: a.execution.Instance.Name, Step: s.Name, Instance: shortKey(a.execution.Instance),
+		Job: a.execution.Instance.Name, Step: s.Name, Instance: a.shortKey(),
 		Adopt: true, // this process holds the instance's lock, so every earlier owner is dead
 		Base:  a.prepared.place.Base, Location: a.prepared.location, Now: a.engine.Now, Scope: scope,
 		Disk:    a.engine.instruments.disk,
@@ -78,9 +78,11 @@ func (a *assembly) env(s *job.Step, scope config.Scope) *catalog.Env {
 	}
 }
 
-// shortKey is a text that is an instance's alone, fit for file names.
-func shortKey(i batch.JobInstance) string {
-	sum := sha256.Sum256([]byte(i.Name + "\x00" + i.Key))
+// shortKey is a text that is an instance's alone, fit for file names. Another job repository's instance of the same name
+// and key counts its epochs for itself, so it must not have the same partial files.
+func (a *assembly) shortKey() string {
+	i := a.execution.Instance
+	sum := sha256.Sum256([]byte(a.store.ID() + "\x00" + i.Name + "\x00" + i.Key))
 	return hex.EncodeToString(sum[:6])
 }
 
@@ -101,14 +103,14 @@ func (a *assembly) ledger(s *job.Step) (batch.Ledger, error) {
 	defer writer.Close()
 	target := targetOf(writer)
 	if target == "" {
-		return wrapped(a.engine.instruments.ledger, meta.NewStoreLedger(a.store)), nil
+		return wrapped(a.engine.instruments.ledger, meta.NewStoreLedger(a.store, a.drift.Fresh)), nil
 	}
 	db, err := a.connections.connectAs(target, s.Durability)
 	if err != nil {
 		return nil, err
 	}
 	if s.Checkpoint == "metadata" {
-		return wrapped(a.engine.instruments.ledger, meta.NewAfterLedger(a.store, db)), nil
+		return wrapped(a.engine.instruments.ledger, meta.NewAfterLedger(a.store, db, a.drift.Fresh)), nil
 	}
 	return wrapped(a.engine.instruments.ledger, meta.NewTargetLedger(db, meta.TargetOptions{
 		Adopt: a.drift.Adopt, Fresh: a.drift.Fresh, Now: a.engine.Now,
@@ -146,6 +148,8 @@ func (a *assembly) build(s *job.Step, step *batch.StepExecution, at batch.Checkp
 		Reader:     wrapped(a.engine.instruments.reader, reader),
 		Processors: chain,
 		Writer:     wrapped(a.engine.instruments.writer, writer),
+		ReaderKind: s.Reader.Type,
+		WriterKind: b.kindOf(s.Writer),
 	}, nil
 }
 

@@ -33,8 +33,23 @@ func (p *prepared) checkStep(s *job.Step) error {
 	wrong.Add(p.checkConnections(s.Writer.Body))
 	wrong.Add(p.checkConflicts(s))
 	if len(wrong) == 0 {
-		_, err := newBuilder(names, p.checkEnv(s, names)).processors(s.Processors)
-		wrong.Add(err)
+		wrong.Add(p.checkBuild(s, newBuilder(names, p.checkEnv(s, names))))
+	}
+	return wrong.Err()
+}
+
+// checkBuild makes the components of a step, which opens nothing. What depends on values that come later is left out.
+func (p *prepared) checkBuild(s *job.Step, b *builder) error {
+	var wrong fault.List
+	_, err := b.processors(s.Processors)
+	wrong.Add(err)
+	for _, build := range []func() error{
+		func() error { _, err := b.reader(s.Reader); return err },
+		func() error { _, err := b.writer(s.Writer); return err },
+	} {
+		if err := build(); fault.CodeOf(err) != "no_value" {
+			wrong.Add(err)
+		}
 	}
 	return wrong.Err()
 }

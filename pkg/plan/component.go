@@ -3,6 +3,7 @@ package plan
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/catalog"
@@ -71,6 +72,22 @@ func lookup[T any](sort string, c job.Component, table catalog.Table[T]) (catalo
 			WithHint("%s", fault.DidYouMean(c.Type, table.Names()))
 	}
 	return entry, nil
+}
+
+// kindOf returns the kind of a writer, of one of several with theirs: all(csv, sql).
+func (b *builder) kindOf(c job.Component) string {
+	list, ok := c.Body.Get("writers")
+	if !ok {
+		return c.Type
+	}
+	var kinds []string
+	for _, n := range list.Items() {
+		var inner job.Component
+		if err := b.decoder.For("writer").Decode(n, &inner); err == nil { // an error has been told when it was built
+			kinds = append(kinds, b.kindOf(inner))
+		}
+	}
+	return c.Type + "(" + strings.Join(kinds, ", ") + ")"
 }
 
 // placed gives an error of a component the component's place in the definition, where it has none of its own.

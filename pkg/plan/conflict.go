@@ -42,14 +42,18 @@ func (p *prepared) database(connection string) (job.Connection, bool) {
 	return p.job.Connections.Get(connection)
 }
 
-type writtenTable struct{ connection, table string }
+type writtenTable struct {
+	connection, table string
+	created           bool // made where there is none
+}
 
 // writtenTables finds the database writers in a writer's definition, also those within another writer.
 func writtenTables(n config.Node) []writtenTable {
 	var found []writtenTable
 	if connection, ok := n.Get("connection"); ok {
 		table, _ := n.Get("table")
-		found = append(found, writtenTable{connection.Text(), table.Text()})
+		create, _ := n.Get("create")
+		found = append(found, writtenTable{connection.Text(), table.Text(), create.Text() == "true"})
 	}
 	for _, pair := range n.Pairs() {
 		found = append(found, writtenTables(pair.Value)...)

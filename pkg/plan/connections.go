@@ -40,6 +40,10 @@ func (c *connections) connectAs(name, durability string) (*sqldb.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	if config.DSN == "" {
+		return nil, fault.New(fault.Environment, "connection %s is off: its dsn is empty", name).WithCode("connection_off").
+			WithHint("give it a dsn; where it comes from the environment, set the variable")
+	}
 	if durability != "" {
 		config.Durability = durability
 	}

@@ -162,7 +162,19 @@ func nextAfter(last *batch.JobExecution, p *prepared) string {
 	case last.Definition.Hash != p.definition().Hash:
 		return fmt.Sprintf("continues execution %d, which is %s; the definition was changed since: needs --accept-changes or --as-recorded", last.ID, last.Status)
 	}
-	return fmt.Sprintf("continues execution %d, which is %s", last.ID, last.Status)
+	return fmt.Sprintf("continues execution %d, which is %s%s", last.ID, last.Status, whereFrom(last))
+}
+
+// whereFrom says in which step an execution would be continued.
+func whereFrom(last *batch.JobExecution) string {
+	if len(last.Steps) == 0 {
+		return ""
+	}
+	step := last.Steps[len(last.Steps)-1]
+	if step.Status == batch.Completed {
+		return ", behind step " + step.Name
+	}
+	return ", in step " + step.Name + " behind what it has committed; steps before it are not repeated"
 }
 
 func nextOfEachRun(ctx context.Context, store *meta.Store, p *prepared) (string, error) {

@@ -39,8 +39,11 @@ func unreadable(path string, err error) error {
 	if errors.As(err, &inner) {
 		err = inner.Err
 	}
-	return fault.Wrap(fault.Environment, err, "read job definition %s", path).WithCode("unreadable").
-		WithHint("give the path of a YAML file, relative to the current folder")
+	e := fault.Wrap(fault.Environment, err, "read job definition %s", path).WithCode("unreadable")
+	if errors.Is(err, fs.ErrPermission) {
+		return e.WithHint("the user that runs batchctl needs the right to read it")
+	}
+	return e.WithHint("give the path of a YAML file, relative to the current folder")
 }
 
 // prepare resolves the parameters and the job's own keys. base overrides the folder that relative paths start at where a

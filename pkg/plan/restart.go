@@ -77,6 +77,15 @@ func onlyCandidate(ctx context.Context, store *meta.Store, job string) (int64, e
 // noCandidate says why there is nothing to restart: a job that runs, is complete, or was never run.
 func noCandidate(ctx context.Context, store *meta.Store, name string) error {
 	if name == "" {
+		running, err := store.Executions(ctx, meta.Filter{Status: []batch.Status{batch.Starting, batch.Started, batch.Stopping}, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(running) > 0 {
+			e := running[0].Execution
+			return fault.Wrap(fault.Definition, batch.ErrRunning, "there is nothing to restart, and execution %d of job %s", e.ID, e.Instance.Name).
+				WithCode("running").WithHint("wait for it, or stop it with: batchctl stop %d", e.ID)
+		}
 		return fault.New(fault.Definition, "there is nothing to restart: no execution failed or was stopped").WithCode("nothing_to_restart")
 	}
 	found, err := store.Executions(ctx, meta.Filter{Job: name, Limit: 1})

@@ -26,12 +26,17 @@ func (e *Engine) Validate(ctx context.Context, path string, given map[string]str
 	if err := p.check(e.Secrets); err != nil {
 		return nil, err
 	}
-	connections := p.connections(ctx)
+	connections := p.readOnlyConnections(ctx)
 	defer func() { err = errors.Join(err, connections.close()) }()
 	var wrong fault.List
 	for i := range p.job.Steps {
 		s := &p.job.Steps[i]
+		maker := p.makerOf(i)
 		for _, problem := range p.look(ctx, s, connections) {
+			if maker != nil {
+				warnings = append(warnings, fmt.Sprintf("step %s: %s; step %s, which makes it, comes first", s.Name, problem, maker.Name))
+				continue
+			}
 			if fault.ClassOf(problem) == fault.Environment {
 				warnings = append(warnings, fmt.Sprintf("step %s: %s", s.Name, problem))
 				continue
@@ -110,7 +115,8 @@ func (p *prepared) lookOn(ctx context.Context, b *builder, s *job.Step, schema *
 	}
 	defer writer.Close()
 	if c, ok := writer.(checker); ok {
-		if err := c.Check(ctx, schema); err != nil {
+		err := c.Check(ctx, schema)
+		if err != nil && fault.CodeOf(err) != "SQLITE_CANTOPEN" { // a run makes the file
 			return []error{placed(s.Writer, err)}
 		}
 	}

@@ -115,7 +115,8 @@ func (c *convert) Bind(in *record.Schema) (*record.Schema, error) {
 	return out, nil
 }
 
-// Process copies the record and converts the fields in the copy. Null and absent stay what they are.
+// Process copies the record and converts the fields in the copy, which from then on are written in canonical form. Null
+// and absent stay what they are.
 func (c *convert) Process(_ context.Context, in record.Record, out *record.Batch) error {
 	row := c.whole.add(in, out)
 	for i := range c.fields {
@@ -128,7 +129,7 @@ func (c *convert) Process(_ context.Context, in record.Record, out *record.Batch
 			takeBack(out)
 			return failed("column "+one.name, err)
 		}
-		row[one.at] = v
+		row[one.at] = v.WithoutText()
 	}
 	return nil
 }

@@ -163,7 +163,7 @@ func TestProcessors(t *testing.T) {
 		{"rename exchanges", `- rename: {a: b, b: a}`, "a int 1; b text x", "b int 1; a text x"},
 		{"drop leaves out", `- drop: [b]`, "a int 1; b int 2; c int 3", "a int 1; c int 3"},
 		{"convert", `- convert: {amount: decimal, paid_at: {type: datetime, format: dd.MM.yyyy HH:mm}, price: {type: decimal, decimal_separator: ","}}`,
-			"amount text 1.50; paid_at text 31.01.2024 13:05; price text 12,50", "amount decimal 1.50; paid_at datetime 31.01.2024 13:05; price decimal 12,50"},
+			"amount text 1.50; paid_at text 31.01.2024 13:05; price text 12,50", "amount decimal 1.50; paid_at datetime 2024-01-31T13:05:00; price decimal 12.50"},
 		{"convert to text", `- convert: {d: {type: text, format: dd.MM.yyyy}, n: text}`, "d date 2024-01-31; n decimal 1.50", "d text 31.01.2024; n text 1.50"},
 		{"convert leaves null", `- convert: {amount: decimal}`, "amount text null", "amount decimal null"},
 		{"convert uses the time zone", `- convert: {at: date}`, "at datetime 2024-01-31T20:00:00Z", "at date 2024-02-01"},

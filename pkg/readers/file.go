@@ -95,6 +95,8 @@ func (s *fileSource) open(from batch.State) (columns []string, err error) {
 		}
 	} else if err := json.Unmarshal(from, &at); err != nil || at.File < 0 || at.File > len(at.Files) || at.Offset < 0 {
 		return nil, fault.New(fault.Internal, "the reader's state is damaged: %.200s", from)
+	} else if err := s.stillNamed(at.Files); err != nil {
+		return nil, err
 	}
 	s.files, s.index, s.count, s.opened = at.Files, at.File, at.Records, true
 	s.measure()

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"path/filepath"
+	"slices"
 
 	"batchctl/pkg/batch"
+	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/format"
 )
@@ -48,6 +51,23 @@ func (s *fileSource) seek(at *fileState) error {
 		return s.changed("the last line read of %s had no line end, and has been continued", s.name())
 	}
 	s.done.Store(s.passed + at.Offset)
+	return nil
+}
+
+// stillNamed refuses to go on with files that path does not name any more: whoever changed it means other files, and
+// would not be told that the old ones were read. New files of a pattern are not looked for.
+func (s *fileSource) stillNamed(names []string) error {
+	for _, name := range names {
+		path := s.absolute(name)
+		named := slices.ContainsFunc([]config.Path(s.conf.Path), func(p config.Path) bool {
+			matches, err := filepath.Match(string(p), path)
+			return err == nil && matches || s.relative(string(p)) == name
+		})
+		if !named {
+			return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "the step began to read %s, and path does not name it any more", name).
+				WithCode("input_changed").WithHint("put path back as it was, and change the file itself if it has to be; or begin again with --fresh, which leaves rows that are in a table")
+		}
+	}
 	return nil
 }
 

@@ -140,6 +140,17 @@ func (v Value) withPlainText(s string) Value {
 	return v
 }
 
+// WithoutText returns v without the text it was read from, so that it is written in canonical form. Kinds whose text is
+// the value stay as they are.
+func (v Value) WithoutText() Value {
+	if v.kind >= Text || v.flag&flagWide != 0 {
+		return v
+	}
+	v.text = ""
+	v.flag &^= flagPlain
+	return v
+}
+
 // Kind returns the sort of v.
 func (v Value) Kind() Kind { return v.kind }
 

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"batchctl/pkg/batch"
@@ -26,6 +25,7 @@ type work struct {
 // source reads and processes chunks in a goroutine of its own, ahead of the writer.
 type source struct {
 	reader  batch.Reader
+	kind    string
 	chain   *chain
 	size    int
 	ordinal int64
@@ -33,9 +33,9 @@ type source struct {
 	free    chan *record.Chunk
 }
 
-func newSource(reader batch.Reader, chain *chain, size int, ordinal int64) *source {
+func newSource(c *Components, chain *chain, size int, ordinal int64) *source {
 	s := &source{
-		reader: reader, chain: chain, size: size, ordinal: ordinal,
+		reader: c.Reader, kind: c.ReaderKind, chain: chain, size: size, ordinal: ordinal,
 		ready: make(chan work, readAhead-2), free: make(chan *record.Chunk, readAhead),
 	}
 	for range readAhead {
@@ -72,7 +72,7 @@ func (s *source) next(ctx context.Context, chunk *record.Chunk) work {
 	w.err = guarded(func() error {
 		chunk.First = s.ordinal
 		err := s.fill(ctx, chunk)
-		w.end = errors.Is(err, io.EOF)
+		w.end = err == io.EOF // not errors.Is: a lost connection may be an io.EOF deep down, and is no end of the input
 		if err != nil && !w.end {
 			return err
 		}
@@ -81,7 +81,10 @@ func (s *source) next(ctx context.Context, chunk *record.Chunk) work {
 		}
 		w.ordinal = s.ordinal
 		w.counters = s.chain.count(chunk)
-		w.state, err = s.reader.State()
+		state, err := s.reader.State()
+		if err == nil {
+			w.state, err = ofKind(s.kind, state)
+		}
 		return err
 	})
 	return w

@@ -33,6 +33,9 @@ type Components struct {
 	Processors []batch.Processor
 	Writer     batch.Writer
 	Close      func() error
+	// ReaderKind and WriterKind are kept with the states of reader and writer, so that no component is ever opened with
+	// the state of another kind. Empty ones are not kept.
+	ReaderKind, WriterKind string
 }
 
 // ErrNothingRead means that a step with FailOnEmpty read no record.
@@ -96,7 +99,7 @@ func (r *Runner) repeat(ctx context.Context, step *Step, job *batch.JobExecution
 		return &StepError{Step: step.Name, Err: fault.Wrap(fault.Environment, batch.ErrNotRestartable,
 			"the job repository says that step execution %d completed, but the target's checkpoint stands at record %d",
 			last.ID, lanes[0].Ordinal).
-			WithHint("was the target put back to an older state? start a new instance, or run with --fresh")}
+			WithHint("was the target put back to an older state? then start another instance, or a new one with --new")}
 	}
 	last.Total = lanes[0].Counters
 	job.Steps = append(job.Steps, last)
@@ -132,7 +135,7 @@ func (r *Runner) execute(ctx context.Context, step *Step, job *batch.JobExecutio
 	}
 	var exported batch.Context
 	if err == nil {
-		exported, err = r.conclude(step, execution)
+		exported, err = conclude(step, execution)
 	}
 	err = r.endStep(ctx, execution, err)
 	r.Observer.Observe(batch.StepEnded{Step: execution, Elapsed: r.Now().Sub(begin), Err: err})
@@ -152,11 +155,8 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// conclude evaluates what is asked of a step that was streamed to its end, in the order of the job reference.
-func (r *Runner) conclude(step *Step, execution *batch.StepExecution) (batch.Context, error) {
-	if step.FailOnEmpty && execution.Total.Read+execution.Total.ReadSkip == 0 {
-		return nil, fault.Wrap(fault.Validation, ErrNothingRead, "fail_on_empty")
-	}
+// conclude evaluates what is asked of a step that was streamed to its end. A restart evaluates it again.
+func conclude(step *Step, execution *batch.StepExecution) (batch.Context, error) {
 	if step.Export == nil {
 		return nil, nil
 	}

@@ -59,6 +59,10 @@ func (r *Runner) stream(ctx context.Context, step *Step, execution *batch.StepEx
 		if err := s.chunks(ctx, step.Chunk); err != nil {
 			return s.failed(ctx, err)
 		}
+		// Before anything is published or recorded as done: a restart has to read again.
+		if step.FailOnEmpty && s.at.Counters.Read+s.at.Counters.ReadSkip == 0 {
+			return fault.Wrap(fault.Validation, ErrNothingRead, "fail_on_empty")
+		}
 	}
 	return s.failed(ctx, s.publish(ctx))
 }
@@ -76,11 +80,15 @@ func (c *Components) close() error {
 func (s *stream) open(ctx context.Context) error {
 	target, ok := s.components.Writer.(batch.Target)
 	s.inTx = ok && target.Connection() != ""
-	err := s.components.Writer.Open(ctx, s.at.Writer)
+	reader, writer, err := s.states()
+	if err != nil {
+		return err
+	}
+	err = s.components.Writer.Open(ctx, writer)
 	if errors.Is(err, batch.ErrOutputLost) && !s.inTx && s.at.Phase != batch.Publishing {
 		s.runner.Observer.Observe(batch.Notice{Step: s.execution, Message: err.Error() + ": the step begins again from nothing"})
+		s.base, reader = batch.Counters{}, nil
 		s.stand(batch.Checkpoint{Epoch: s.at.Epoch, Sequence: s.at.Sequence})
-		s.base = batch.Counters{}
 		err = s.components.Writer.Open(ctx, nil)
 	}
 	if err != nil {
@@ -89,7 +97,7 @@ func (s *stream) open(ctx context.Context) error {
 	if s.at.Phase == batch.Publishing {
 		return nil
 	}
-	return s.components.Reader.Open(ctx, s.at.Reader)
+	return s.components.Reader.Open(ctx, reader)
 }
 
 // stand takes over a committed checkpoint as where the step stands.
@@ -104,7 +112,7 @@ func (s *stream) stand(at batch.Checkpoint) {
 // returns.
 func (s *stream) chunks(ctx context.Context, size int) error {
 	reading, cancel := context.WithCancel(ctx)
-	source := newSource(s.components.Reader, s.chain, size, s.at.Ordinal)
+	source := newSource(s.components, s.chain, size, s.at.Ordinal)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -206,8 +214,10 @@ func (s *stream) commit(ctx context.Context, next batch.Checkpoint, write func(b
 		if err := s.components.Writer.Flush(ctx, tx); err != nil {
 			return next, err
 		}
-		var err error
-		next.Writer, err = s.components.Writer.State()
+		state, err := s.components.Writer.State()
+		if err == nil {
+			next.Writer, err = ofKind(s.components.WriterKind, state)
+		}
 		return next, err
 	})
 }
@@ -272,11 +282,13 @@ func (s *stream) finish(ctx context.Context, publisher batch.Publisher) error {
 	return s.commit(ctx, publishing, func(batch.Tx) error { return nil })
 }
 
-// failed counts the attempt that err ended, and says why ctx was cancelled where that is the reason.
+// failed counts the attempt that err ended, and says why ctx was cancelled where that is the reason. What was written
+// since the checkpoint does not count.
 func (s *stream) failed(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
+	s.execution.Total = s.at.Counters
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}

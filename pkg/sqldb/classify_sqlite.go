@@ -69,6 +69,10 @@ func classifySQLite(err error, e *sqlite.Error) error {
 		f.Hint = "another process is writing to this file; raise the lock timeout of the connection, or run one after the other"
 	case primary.name == "SQLITE_NOTADB":
 		f.Hint = "the file is not an SQLite database, or is encrypted"
+	case primary.name == "SQLITE_FULL":
+		f.Hint = "the disk is full: free some space and restart"
+	case primary.name == "SQLITE_READONLY":
+		f.Hint = "the file, its folder, or the files -wal and -shm beside it cannot be written: look at their owner and mode"
 	case primary.name == "SQLITE_CORRUPT":
 		f.Hint = "the file is damaged; look with: sqlite3 FILE 'pragma integrity_check'"
 	}

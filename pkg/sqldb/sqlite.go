@@ -88,7 +88,7 @@ func makeFile(path string, mode fs.FileMode) error {
 	if mode&0o077 == 0 && mode != 0 {
 		folderMode = 0o700
 	}
-	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
+	if err := MakeFolder(filepath.Dir(path), folderMode); err != nil {
 		return err
 	}
 	create := mode

@@ -60,14 +60,15 @@ func newFile(conf *fileConf, growing bool, l layout, env *catalog.Env) (batch.Wr
 	if twice := repeated(conf.Columns); twice != "" {
 		return nil, fault.New(fault.Definition, "column %q stands twice in columns", twice)
 	}
+	output := files.Output{
+		Path: string(conf.Path), Owner: env.Instance, Epoch: env.Epoch, Adopt: env.Adopt,
+		Replace: conf.Exists != "fail", Disk: env.Disk,
+	}
 	return &fileWriter{
-		output: files.Output{
-			Path: string(conf.Path), Owner: env.Instance, Epoch: env.Epoch, Adopt: env.Adopt,
-			Replace: conf.Exists != "fail", Disk: env.Disk,
-		},
+		output:  output,
 		layout:  l,
 		columns: columns{named: conf.Columns, growing: growing},
-	}, nil
+	}, output.Check()
 }
 
 func repeated(names []string) string {

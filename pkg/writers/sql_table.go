@@ -30,9 +30,10 @@ type sqlTable struct {
 	args   []any
 }
 
-// sqlState is what a restart has to know: whether the table must be there.
+// sqlState is what a restart has to know: whether the table must be there, and which one it is.
 type sqlState struct {
-	Wrote bool `json:"wrote"`
+	Wrote bool   `json:"wrote"`
+	Table string `json:"table"`
 }
 
 // Connection returns the name of the database that the writer writes into.
@@ -46,6 +47,10 @@ func (w *sqlTable) Open(ctx context.Context, from batch.State) error {
 		if err := json.Unmarshal(from, &state); err != nil {
 			return fault.Wrap(fault.Internal, err, "state of the sql writer")
 		}
+	}
+	if state.Wrote && state.Table != w.conf.Table {
+		return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "this step has written rows into table %s, and is to go on in table %s", state.Table, w.conf.Table).
+			WithCode("table_changed").WithHint("put table back as it was, or begin again with --fresh, which leaves the rows that are there")
 	}
 	db, err := w.env.Connect(w.conf.Connection)
 	if err != nil {
@@ -127,7 +132,7 @@ func (w *sqlTable) State() (batch.State, error) {
 	if !w.wrote {
 		return nil, nil
 	}
-	return json.Marshal(sqlState{Wrote: true})
+	return json.Marshal(sqlState{Wrote: true, Table: w.conf.Table})
 }
 
 // Flush does nothing: rows become durable with their transaction.

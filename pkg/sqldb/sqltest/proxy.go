@@ -35,6 +35,8 @@ type Proxy struct {
 	passes   sync.Cond // while stalled nothing does
 	stalled  bool
 	fault    Fault
+	passing  int // commits that pass before the fault
+	commits  int
 	conns    map[net.Conn]bool
 }
 
@@ -64,10 +66,20 @@ func NewProxy(t testing.TB, dsn string) (*Proxy, string) {
 }
 
 // FailCommit does something to the next COMMIT on any connection.
-func (p *Proxy) FailCommit(fault Fault) {
+func (p *Proxy) FailCommit(fault Fault) { p.FailNthCommit(fault, 1) }
+
+// FailNthCommit does something to the nth COMMIT from now, counted over all connections.
+func (p *Proxy) FailNthCommit(fault Fault, n int) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.fault = fault
+	p.fault, p.passing = fault, n-1
+}
+
+// Commits returns how many COMMITs came so far.
+func (p *Proxy) Commits() int {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.commits
 }
 
 // Cut closes all connections of now, in both directions.
@@ -173,8 +185,14 @@ func (l *proxyLink) forward() {
 func (l *proxyLink) commit() Fault {
 	p := l.proxy
 	p.mutex.Lock()
-	fault := p.fault
-	p.fault = None
+	p.commits++
+	fault := None
+	if p.fault != None {
+		if p.passing == 0 {
+			fault, p.fault = p.fault, None
+		}
+		p.passing--
+	}
 	p.mutex.Unlock()
 	if fault == SwallowAnswer {
 		l.mutex.Lock()

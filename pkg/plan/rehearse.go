@@ -1,0 +1,271 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/catalog"
+	"batchctl/pkg/config"
+	"batchctl/pkg/fault"
+	"batchctl/pkg/job"
+	"batchctl/pkg/record"
+	"batchctl/pkg/runner"
+	"batchctl/pkg/sqldb"
+)
+
+// Rehearsal is what a run would have done, had it written.
+type Rehearsal struct {
+	Execution *batch.JobExecution // never recorded; its id is 0
+	NextRun   string              // what batchctl run would do
+	Steps     []RehearsedStep
+	Elapsed   time.Duration
+}
+
+// RehearsedStep is a step that was tried, or the reason why it could not be.
+type RehearsedStep struct {
+	Name     string
+	Step     *batch.StepExecution // nil where it was not tried
+	NotTried string
+	Target   string // where its records would have gone
+}
+
+// Rehearse reads and processes all that a run would from the beginning, writes nothing and records nothing. Databases are
+// opened for reading only. A step that needs what an earlier one would have left behind is not tried. It ends at the
+// first error, as a run does; the Rehearsal is nil where nothing was tried.
+func (e *Engine) Rehearse(ctx context.Context, r RunRequest, w Watcher) (rehearsal *Rehearsal, err error) {
+	j, err := e.load(r.Path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := e.prepare(j, r.Parameters, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := p.check(e.Secrets); err != nil {
+		return nil, err
+	}
+	rehearsal = &Rehearsal{Execution: &batch.JobExecution{
+		Instance: batch.JobInstance{Name: p.job.Name, Key: p.parameters.Key()}, Parameters: p.parameters.List, Context: batch.Context{},
+	}}
+	if rehearsal.NextRun, err = e.nextRun(ctx, p); err != nil {
+		return nil, err
+	}
+	p.names.SetInt("job.instance_id", 0).SetInt("job.execution_id", 0).SetText("job.repository_id", "rehearsal")
+	connections := p.readOnlyConnections(ctx)
+	defer func() { err = errors.Join(err, connections.close()) }()
+	a := &assembly{engine: e, prepared: p, execution: rehearsal.Execution, connections: connections}
+	a.observer = &remembering{to: w.Observer, names: p.names}
+	begin := e.Now()
+	rehearsal.Execution.Started = begin
+	w.Observer.Observe(batch.JobStarted{Job: rehearsal.Execution})
+	err = (&stage{assembly: a, watcher: w, rehearsal: rehearsal}).steps(ctx)
+	rehearsal.Elapsed = e.Now().Sub(begin)
+	return rehearsal, err
+}
+
+// readOnlyConnections are the job's connections with writing refused by the databases themselves.
+func (p *prepared) readOnlyConnections(ctx context.Context) *connections {
+	c := p.connections(ctx)
+	writing := c.config
+	c.config = func(name string) (sqldb.Config, error) {
+		config, err := writing(name)
+		config.ReadOnly = true
+		return config, err
+	}
+	return c
+}
+
+// stage is where a job is rehearsed, step by step.
+type stage struct {
+	*assembly
+	watcher   Watcher
+	rehearsal *Rehearsal
+	written   []*job.Step // by the steps so far
+	leftOut   bool        // a step was not tried
+}
+
+func (s *stage) steps(ctx context.Context) error {
+	for i := range s.prepared.job.Steps {
+		step := &s.prepared.job.Steps[i]
+		if err := s.rehearse(ctx, step); err != nil {
+			return err
+		}
+		s.written = append(s.written, step)
+	}
+	return nil
+}
+
+func (s *stage) rehearse(ctx context.Context, step *job.Step) error {
+	tried := RehearsedStep{Name: step.Name}
+	names, _ := s.stepScope(step, &batch.StepExecution{})
+	tried.Target = target(names, s.prepared.place.Base, step)
+	if tried.NotTried = s.obstacle(names, step); tried.NotTried != "" {
+		s.leftOut = true
+		s.rehearsal.Steps = append(s.rehearsal.Steps, tried)
+		return nil
+	}
+	execution := &batch.JobExecution{Instance: s.execution.Instance, Status: batch.Starting, Context: s.execution.Context}
+	r := &runner.Runner{
+		Repository: forgetful{}, Observer: withoutJob{s.observer}, Now: s.engine.Now, Stop: s.watcher.Stop, CheckpointEvery: time.Second,
+	}
+	err := r.Run(ctx, &runner.Job{Steps: []runner.Step{s.tryStep(step)}}, execution)
+	s.execution.Context = execution.Context
+	if len(execution.Steps) > 0 {
+		tried.Step = execution.Steps[0]
+		s.rehearsal.Steps = append(s.rehearsal.Steps, tried)
+	}
+	return err
+}
+
+// tryStep is a step whose writer is checked, and then left out.
+func (s *stage) tryStep(step *job.Step) runner.Step {
+	return runner.Step{
+		Name: step.Name, Chunk: step.ChunkSize(), FailOnEmpty: step.FailOnEmpty,
+		Claim: func(context.Context, int) (batch.Ledger, batch.StepKey, error) {
+			return new(scratch), batch.StepKey{}, nil
+		},
+		Build: func(_ context.Context, execution *batch.StepExecution, _ batch.Checkpoint) (*runner.Components, error) {
+			return s.components(step, execution)
+		},
+		Export: func(execution *batch.StepExecution) (batch.Context, error) { return s.export(step, execution) },
+	}
+}
+
+func (s *stage) components(step *job.Step, execution *batch.StepExecution) (*runner.Components, error) {
+	names, _ := s.stepScope(step, execution)
+	env := s.look(step, names)
+	env.Scope = liveCounters{names, execution}
+	env.Notice = func(message string) { s.observer.Observe(batch.Notice{Step: execution, Message: message}) }
+	b := newBuilder(names, env)
+	reader, err := b.reader(step.Reader)
+	if err != nil {
+		return nil, err
+	}
+	chain, err := b.processors(step.Processors)
+	if err != nil {
+		return nil, err
+	}
+	writer, err := b.writer(step.Writer)
+	if err != nil {
+		return nil, err
+	}
+	return &runner.Components{Reader: reader, Processors: chain, Writer: &unwritten{to: writer, ready: s.targetExists(step), notice: env.Notice}}, nil
+}
+
+// look is what components may use that read, and write nothing.
+func (s *stage) look(step *job.Step, names config.Scope) *catalog.Env {
+	env := s.prepared.checkEnv(step, names)
+	env.Connect, env.Now = s.connections.connect, s.engine.Now
+	return env
+}
+
+// obstacle says why a step cannot be tried: it needs what an earlier one would have written or left behind.
+func (s *stage) obstacle(names config.Scope, step *job.Step) string {
+	for _, earlier := range s.written {
+		path, table := s.prepared.fedBy(earlier, step)
+		what := s.engine.shown(path)
+		if path == "" {
+			what = "table " + table.table
+		}
+		if path != "" || table.table != "" {
+			return fmt.Sprintf("it reads %s, which step %s would have written", what, earlier.Name)
+		}
+	}
+	if !s.leftOut {
+		return ""
+	}
+	if _, err := newBuilder(names, s.look(step, names)).reader(step.Reader); fault.CodeOf(err) == "no_value" {
+		return "it needs a value of a step that was not tried"
+	}
+	if _, err := newBuilder(names, s.look(step, names)).writer(step.Writer); fault.CodeOf(err) == "no_value" {
+		return "it needs a value of a step that was not tried"
+	}
+	return ""
+}
+
+// targetExists reports whether the writer of a step can be checked against its target: not where an earlier step would
+// have made it.
+func (s *stage) targetExists(step *job.Step) bool {
+	for _, earlier := range s.written {
+		for _, made := range writtenTables(earlier.Writer.Node) {
+			if made.created && writesInto(step, made) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// unwritten stands for a writer: it looks whether the rows fit the target, as far as the writer can tell, and drops them.
+type unwritten struct {
+	to     batch.Writer
+	ready  bool // the target is there to be asked
+	notice func(string)
+	seen   *record.Schema
+}
+
+func (u *unwritten) Open(context.Context, batch.State) error { return nil }
+
+func (u *unwritten) Write(ctx context.Context, _ batch.Tx, rows []record.Record) error {
+	c, ok := u.to.(checker)
+	if !ok || !u.ready || len(rows) == 0 || rows[0].Schema == u.seen {
+		return nil
+	}
+	u.seen = rows[0].Schema
+	err := c.Check(ctx, u.seen)
+	if fault.CodeOf(err) == "SQLITE_CANTOPEN" { // a run makes the file
+		u.notice("the target is not there yet, so it was not looked at: " + err.Error())
+		return nil
+	}
+	return err
+}
+
+func (u *unwritten) State() (batch.State, error)           { return nil, nil }
+func (u *unwritten) Flush(context.Context, batch.Tx) error { return nil }
+func (u *unwritten) Close() error                          { return u.to.Close() }
+
+// scratch is a ledger that remembers nothing.
+type scratch struct{ sequence int64 }
+
+func (s *scratch) Claim(context.Context, batch.StepKey, int) ([]batch.Checkpoint, error) {
+	return []batch.Checkpoint{{Phase: batch.Running}}, nil
+}
+
+func (s *scratch) Commit(_ context.Context, _ batch.LaneKey, fn func(batch.Tx) (batch.Checkpoint, error)) (batch.Checkpoint, error) {
+	saved, err := fn(nil)
+	s.sequence++
+	saved.Sequence = s.sequence
+	return saved, err
+}
+
+func (s *scratch) Load(context.Context, batch.LaneKey) (batch.Checkpoint, error) {
+	return batch.Checkpoint{}, nil
+}
+
+func (s *scratch) Close() error { return nil }
+
+// forgetful is a job repository that records nothing.
+type forgetful struct{}
+
+func (forgetful) StartStep(context.Context, *batch.StepExecution) error { return nil }
+func (forgetful) SaveStep(context.Context, *batch.StepExecution) error  { return nil }
+func (forgetful) SaveJob(context.Context, *batch.JobExecution) error    { return nil }
+func (forgetful) LastStep(context.Context, int64, string) (*batch.StepExecution, error) {
+	return nil, nil
+}
+func (forgetful) StepCount(context.Context, int64, string) (int, error) { return 0, nil }
+func (forgetful) StopRequested(context.Context, int64) (bool, error)    { return false, nil }
+
+// withoutJob passes on what is said about steps.
+type withoutJob struct{ to batch.Observer }
+
+func (w withoutJob) Observe(e batch.Event) {
+	switch e.(type) {
+	case batch.JobStarted, batch.JobEnded:
+		return
+	}
+	w.to.Observe(e)
+}
