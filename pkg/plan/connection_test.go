@@ -78,7 +78,7 @@ func breakCommit(t *testing.T, proxy *sqltest.Proxy, target crashTarget, dsn str
 	t.Helper()
 	p := newCrashPlace(t, target, dsn)
 	proxy.FailNthCommit(fault, n)
-	abandoned := time.AfterFunc(time.Second, proxy.Cut) // the server notices at last
+	abandoned := time.AfterFunc(300*time.Millisecond, proxy.Cut) // the server notices at last
 	outcome, err := p.runWithin(t, p.start)
 	abandoned.Stop()
 	proxy.FailCommit(sqltest.None)
@@ -102,7 +102,7 @@ func breaks() int {
 	if n, err := strconv.Atoi(os.Getenv("BATCHCTL_BREAKS")); err == nil {
 		return n
 	}
-	return 15
+	return 8
 }
 
 func TestConnectionCutAtAnyMoment(t *testing.T) {
