@@ -76,7 +76,7 @@ func (r *recorder) line(line string) {
 	if err != nil {
 		r.t.Fatalf("strace: %s", line)
 	}
-	r.call(m[1], m[2], result)
+	r.call(m[1], strings.TrimSpace(m[2]), result)
 }
 
 // unhex turns \x61\x62 into ab.
