@@ -107,6 +107,22 @@ type all struct {
 // Parts implements batch.Fanout.
 func (w *all) Parts() []batch.Writer { return w.children }
 
+// Check asks every writer that can tell whether it can write records of a schema.
+func (w *all) Check(ctx context.Context, in *record.Schema) error {
+	for _, child := range w.children {
+		c, ok := child.(interface {
+			Check(ctx context.Context, in *record.Schema) error
+		})
+		if !ok {
+			continue
+		}
+		if err := c.Check(ctx, in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Open opens every writer where it stood.
 func (w *all) Open(ctx context.Context, from batch.State) error {
 	states := make([]batch.State, len(w.children))

@@ -186,6 +186,11 @@ func (w *fileWriter) bind(schema *record.Schema) error {
 	return w.layout.setColumns(w.columns.names)
 }
 
+// Check says whether records of a schema have the columns that the definition names.
+func (w *fileWriter) Check(_ context.Context, in *record.Schema) error {
+	return w.columns.checkNamed(in)
+}
+
 // State covers what is in the buffer too; Flush makes it durable.
 func (w *fileWriter) State() (batch.State, error) {
 	if w.partial == nil {
