@@ -67,7 +67,7 @@ fuzz: ## every fuzz target for a few seconds
 	.ci/fuzz $(FUZZTIME)
 
 soak: ## the long tests, every number the project promises (within 90 minutes)
-	BATCHCTL_SOAK=1 BATCHCTL_KILLS=1000 .ci/with-postgres $(GO) test -count=1 -p 1 -timeout 90m $(PACKAGES)
+	BATCHCTL_SOAK=1 BATCHCTL_KILLS=1000 BATCHCTL_BREAKS=300 .ci/with-postgres $(GO) test -count=1 -p 1 -timeout 90m $(PACKAGES)
 
 bench: ## the benchmarks
 	.ci/with-postgres $(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES)
