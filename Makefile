@@ -36,7 +36,7 @@ testdata/payments.csv:
 
 test: ## run the tests, PostgreSQL included (within 4 minutes)
 	.ci/with-postgres $(GO) test -timeout 10m $(TESTFLAGS) $(PACKAGES)
-	.ci/with-postgres $(GO) test -timeout 10m $(TESTFLAGS) -tags poison $(call below,$(ARENAS))
+	.ci/with-postgres $(GO) test -timeout 10m $(TESTFLAGS) -short -tags poison $(call below,$(ARENAS))
 
 check: tidy fmt vet lint floors test race kills fuzz ## all that CI runs (within 15 minutes)
 
