@@ -238,16 +238,30 @@ func TestADefinitionFullOfMistakesIsRefusedSoon(t *testing.T) {
 	for i := range 9000 {
 		fmt.Fprintf(&b, "    k%d: {a: '${x.y}'}\n", i)
 	}
-	start := time.Now()
-	_, err := job.Load("job.yaml", []byte(b.String()))
-	if took := time.Since(start); err == nil || took > 300*time.Millisecond {
-		t.Errorf("took %v, error %v", took, err)
-	}
+	refusedSoon(t, b.String())
 	steps := "job: payments\nsteps:\n" + strings.Repeat("  - {name: a, reader: {type: csv}, writer: {type: csv}, chunk: \"${params.x}\"}\n", 1200)
-	start = time.Now()
-	_, err = job.Load("job.yaml", []byte(steps))
-	if took := time.Since(start); err == nil || took > 300*time.Millisecond {
-		t.Errorf("took %v, error %v", took, err)
+	refusedSoon(t, steps)
+}
+
+// refusedSoon fails the test where a definition is not refused within 300 ms. On a machine that does something else as
+// well, the fastest of some tries counts.
+func refusedSoon(t *testing.T, text string) {
+	t.Helper()
+	for try := 1; ; try++ {
+		start := time.Now()
+		_, err := job.Load("job.yaml", []byte(text))
+		took := time.Since(start)
+		if err == nil {
+			t.Error("the definition is not refused")
+			return
+		}
+		if took <= 300*time.Millisecond {
+			return
+		}
+		if try == 5 {
+			t.Errorf("took %v", took)
+			return
+		}
 	}
 }
 
