@@ -52,6 +52,21 @@ type ChunkRetried struct {
 	Err     error
 }
 
+// FlowMoved is said when the flow of a job leaves one of its states: To is a state, "end", "fail" or "stop".
+type FlowMoved struct {
+	From     string
+	Exit     string // the exit status that was matched
+	To       string
+	Decision bool // From is a decision and no step
+}
+
+// Output is a line that a step's child process has written.
+type Output struct {
+	Step   *StepExecution
+	Stream string // stdout or stderr
+	Line   string
+}
+
 // Notice is something a person should know that changes nothing: a partial file that was missing, a lock that waits.
 type Notice struct {
 	Step    *StepExecution // nil where it is about the job
@@ -65,4 +80,6 @@ func (StepRepeated) event() {}
 func (StepEnded) event()    {}
 func (JobEnded) event()     {}
 func (ChunkRetried) event() {}
+func (FlowMoved) event()    {}
+func (Output) event()       {}
 func (Notice) event()       {}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -68,8 +69,40 @@ type StepExecution struct {
 // Context is the small values kept per job or step execution and handed to later steps and to restarts: JSON scalars.
 type Context map[string]json.RawMessage
 
+// EngineKey begins the names of what the engine keeps in execution contexts for itself.
+const EngineKey = "batchctl."
+
+// Exported returns the values that are for later steps: those that the engine does not keep for itself.
+func (c Context) Exported() Context {
+	exported := Context{}
+	for name, value := range c {
+		if !strings.HasPrefix(name, EngineKey) {
+			exported[name] = value
+		}
+	}
+	return exported
+}
+
+// Kept returns what the engine keeps for itself, without EngineKey before the names.
+func (c Context) Kept() Context {
+	kept := Context{}
+	for name, value := range c {
+		if own, ok := strings.CutPrefix(name, EngineKey); ok {
+			kept[own] = value
+		}
+	}
+	return kept
+}
+
+// Keep adds what the engine keeps for itself.
+func (c Context) Keep(kept Context) {
+	for name, value := range kept {
+		c[EngineKey+name] = value
+	}
+}
+
 // A Repository is what the runner needs of the job repository while a job runs. Every method is one short transaction.
-// The runner calls it from one goroutine for each execution.
+// The runner calls it from the goroutines of all branches of a job's flow.
 type Repository interface {
 	// StartStep inserts a step execution with status STARTING and fills in its ID and Created.
 	StartStep(ctx context.Context, step *StepExecution) error
@@ -77,10 +110,8 @@ type Repository interface {
 	SaveStep(ctx context.Context, step *StepExecution) error
 	// SaveJob updates status, exit status, context and times.
 	SaveJob(ctx context.Context, job *JobExecution) error
-	// LastStep returns the newest execution of a step of an instance, in any job execution, or nil.
-	LastStep(ctx context.Context, instance int64, name string) (*StepExecution, error)
-	// StepCount returns how many executions of a step an instance has had, over all job executions.
-	StepCount(ctx context.Context, instance int64, name string) (int, error)
+	// StepHistory returns all executions of steps that an instance has had, of all its job executions, oldest first.
+	StepHistory(ctx context.Context, instance int64) ([]*StepExecution, error)
 	// StopRequested reports whether somebody asked the execution to stop.
 	StopRequested(ctx context.Context, execution int64) (bool, error)
 }

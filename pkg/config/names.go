@@ -3,6 +3,7 @@ package config
 import (
 	"sort"
 	"strings"
+	"sync"
 
 	"batchctl/pkg/fault"
 	"batchctl/pkg/record"
@@ -10,8 +11,11 @@ import (
 
 // Names is a Scope of names that were set, with their values, or declared for later. It stands upon another scope, which
 // is asked for what it does not know itself, so that a step adds to what the job knows.
+//
+// Its methods may be called from several goroutines: steps that run side by side leave values for later ones.
 type Names struct {
 	below  Scope
+	mu     sync.RWMutex // guards what follows
 	values map[string]record.Value
 	later  map[string]bool
 }
@@ -29,6 +33,8 @@ func (s *Names) Upon(below Scope) *Names {
 
 // Set gives a full name, such as "params.date", its value.
 func (s *Names) Set(name string, v record.Value) *Names {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.values[name] = v
 	return s
 }
@@ -41,6 +47,8 @@ func (s *Names) SetInt(name string, i int64) *Names { return s.Set(name, record.
 
 // Declare makes full names known whose values come later.
 func (s *Names) Declare(names ...string) *Names {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, name := range names {
 		s.later[name] = true
 	}
@@ -49,6 +57,8 @@ func (s *Names) Declare(names ...string) *Names {
 
 // Lookup implements Scope.
 func (s *Names) Lookup(name string) (record.Value, Availability) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	if v, ok := s.values[name]; ok {
 		return v, Now
 	}
@@ -71,6 +81,8 @@ func (s *Names) Names(namespace string) []string {
 			unique[name] = true
 		}
 	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	for name := range s.values {
 		addBelow(unique, namespace, name)
 	}

@@ -18,7 +18,7 @@ type restart struct {
 	previous    *batch.JobExecution
 	parameters  []batch.Parameter
 	context     batch.Context
-	last        *batch.StepExecution
+	history     []*batch.StepExecution
 	checkpoints []batch.Checkpoint
 	complete    bool // of the other instance
 }
@@ -45,12 +45,10 @@ func restartFrom(t *testing.T, path string) (r restart, err error) {
 		r.parameters = r.previous.Parameters
 		onlyWhatCounts(r.previous)
 	}
-	if r.last, err = s.LastStep(t.Context(), l.Execution.Instance.ID, "load"); err != nil {
+	if r.history, err = s.StepHistory(t.Context(), l.Execution.Instance.ID); err != nil {
 		return r, err
 	}
-	if r.last != nil {
-		onlyWhatCounts(&batch.JobExecution{Steps: []*batch.StepExecution{r.last}})
-	}
+	onlyWhatCounts(&batch.JobExecution{Steps: r.history})
 	key := batch.StepKey{Repository: s.ID(), Job: "import", Instance: identified("2026-11-20").Key, Step: "load"}
 	r.checkpoints, err = NewStoreLedger(s, false).Claim(t.Context(), key, 1)
 	return r, err
@@ -140,8 +138,8 @@ func show(r restart) string {
 	if r.previous != nil {
 		text += fmt.Sprintf(" previous %+v", *r.previous)
 	}
-	if r.last != nil {
-		text += fmt.Sprintf(" last %+v", *r.last)
+	for _, step := range r.history {
+		text += fmt.Sprintf(" step %+v", *step)
 	}
 	return text
 }

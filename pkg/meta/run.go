@@ -131,25 +131,17 @@ func (s *Store) updateJob(ctx context.Context, tx *sqldb.Tx, e *batch.JobExecuti
 	return jobContext.save(ctx, tx, e.ID, e.Context)
 }
 
-// LastStep returns the newest execution of a step of an instance, in any job execution, or nil.
-func (s *Store) LastStep(ctx context.Context, instance int64, name string) (last *batch.StepExecution, err error) {
+// StepHistory returns all executions of steps that an instance has had, of all its job executions, oldest first.
+func (s *Store) StepHistory(ctx context.Context, instance int64) (history []*batch.StepExecution, err error) {
 	err = s.read(ctx, func(q sqldb.Querier) error {
 		found, err := steps(ctx, q, `join BATCH_JOB_EXECUTION e on e.JOB_EXECUTION_ID = s.JOB_EXECUTION_ID
-			where e.JOB_INSTANCE_ID = ? and s.STEP_NAME = ? order by s.STEP_EXECUTION_ID desc limit 1`, instance, name)
-		if len(found) > 0 {
-			last = found[0].execution
+			where e.JOB_INSTANCE_ID = ? order by s.STEP_EXECUTION_ID`, instance)
+		for _, row := range found {
+			history = append(history, row.execution)
 		}
 		return err
 	})
-	return last, err
-}
-
-// StepCount returns how many executions of a step an instance has had, over all job executions.
-func (s *Store) StepCount(ctx context.Context, instance int64, name string) (count int, err error) {
-	_, err = one(ctx, s.db, to(&count), `select count(*) from BATCH_STEP_EXECUTION s
-		join BATCH_JOB_EXECUTION e on e.JOB_EXECUTION_ID = s.JOB_EXECUTION_ID
-		where e.JOB_INSTANCE_ID = ? and s.STEP_NAME = ?`, instance, name)
-	return count, s.explain(err)
+	return history, err
 }
 
 // StopRequested reports whether somebody asked the execution to stop.

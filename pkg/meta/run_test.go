@@ -34,33 +34,37 @@ func TestStepsComeBackAsTheyWereSaved(t *testing.T) {
 		if err := s.SaveStep(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
-		got, err := open(t).LastStep(t.Context(), l.Execution.Instance.ID, "load/part:partition3")
+		got, err := lastStep(t, open(t), l)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
-		}
-		if none, err := s.LastStep(t.Context(), l.Execution.Instance.ID, "load"); none != nil || err != nil {
-			t.Errorf("another name: got %+v, %v, want nothing", none, err)
 		}
 	})
 }
 
-func TestLastStepAndCountSpanTheExecutionsOfAnInstance(t *testing.T) {
+// lastStep returns the newest step execution of a launch's instance, nil where it has none.
+func lastStep(t *testing.T, s *Store, l *Launch) (*batch.StepExecution, error) {
+	t.Helper()
+	history, err := s.StepHistory(t.Context(), l.Execution.Instance.ID)
+	if len(history) == 0 {
+		return nil, err
+	}
+	return history[len(history)-1], err
+}
+
+func TestStepHistorySpansTheExecutionsOfAnInstance(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, open opener) {
 		s := open(t)
 		other := launch(t, s, identified("2026-11-19"))
 		first := launch(t, s, identified("2026-11-20"))
-		step(t, s, first, "load", batch.Failed, 1)
+		oldest := step(t, s, first, "load", batch.Failed, 1)
 		end(t, s, first, batch.Failed)
 		second := launch(t, s, identified("2026-11-20"))
 		newest := step(t, s, second, "load", batch.Failed, 2)
 		step(t, s, other, "load", batch.Completed, 9)
-		last, err := s.LastStep(t.Context(), second.Execution.Instance.ID, "load")
-		if err != nil || last.ID != newest.ID {
-			t.Errorf("last step: got %+v, %v, want %d", last, err, newest.ID)
-		}
-		if n, err := s.StepCount(t.Context(), second.Execution.Instance.ID, "load"); n != 2 || err != nil {
-			t.Errorf("step count: got %d, %v, want 2", n, err)
+		history, err := s.StepHistory(t.Context(), second.Execution.Instance.ID)
+		if err != nil || len(history) != 2 || history[0].ID != oldest.ID || history[1].ID != newest.ID {
+			t.Errorf("got %+v, %v, want %d and %d", history, err, oldest.ID, newest.ID)
 		}
 	})
 }
@@ -105,7 +109,7 @@ func TestFailedSaveDoesNotMakeTheNextFail(t *testing.T) {
 			t.Fatal(err)
 		}
 		end(t, s, l, batch.Failed)
-		if last, err := s.LastStep(t.Context(), l.Execution.Instance.ID, "load"); err != nil || last.Status != batch.Failed {
+		if last, err := lastStep(t, s, l); err != nil || last.Status != batch.Failed {
 			t.Errorf("got %+v, %v, want FAILED", last, err)
 		}
 	})

@@ -72,7 +72,7 @@ func TestZombieCannotSave(t *testing.T) {
 				t.Errorf("%s: got %v, want ErrFenced", name, err)
 			}
 		}
-		if last, err := s.LastStep(t.Context(), again.Execution.Instance.ID, "load"); err != nil || last.Status != batch.Failed {
+		if last, err := lastStep(t, s, again); err != nil || last.Status != batch.Failed {
 			t.Errorf("the zombie's step: %+v, %v; want FAILED", last, err)
 		}
 	})

@@ -40,10 +40,12 @@ func (p *prepared) connections(ctx context.Context) *connections {
 }
 
 func (a *assembly) job() *runner.Job {
+	var steps []runner.Step
 	j := &runner.Job{Timeout: time.Duration(a.prepared.job.Timeout)}
 	for i := range a.prepared.job.Steps {
-		j.Steps = append(j.Steps, a.step(&a.prepared.job.Steps[i]))
+		steps = append(steps, a.step(&a.prepared.job.Steps[i]))
 	}
+	j.Flow = runner.Sequence(steps...)
 	return j
 }
 
@@ -95,7 +97,6 @@ func (a *assembly) shortKey() string {
 
 // stepScope is the names that a step's components know.
 func (a *assembly) stepScope(s *job.Step, step *batch.StepExecution) (config.Scope, config.Scope) {
-	leaveContext(a.prepared.names, a.execution.Context)
 	names := job.StepNames(s.Name, a.prepared.names).SetInt("step.execution_id", step.ID)
 	return names, liveCounters{Scope: names, step: step}
 }

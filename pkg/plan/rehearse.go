@@ -48,7 +48,7 @@ func (e *Engine) Rehearse(ctx context.Context, r RunRequest, w Watcher) (rehears
 		return nil, err
 	}
 	rehearsal = &Rehearsal{Execution: &batch.JobExecution{
-		Instance: batch.JobInstance{Name: p.job.Name, Key: p.parameters.Key()}, Parameters: p.parameters.List, Context: batch.Context{},
+		Instance: batch.JobInstance{Name: p.job.Name, Key: p.parameters.Key()}, Parameters: p.parameters.List,
 	}}
 	if rehearsal.NextRun, err = e.nextRun(ctx, p); err != nil {
 		return nil, err
@@ -107,12 +107,11 @@ func (s *stage) rehearse(ctx context.Context, step *job.Step) error {
 		s.rehearsal.Steps = append(s.rehearsal.Steps, tried)
 		return nil
 	}
-	execution := &batch.JobExecution{Instance: s.execution.Instance, Status: batch.Starting, Context: s.execution.Context}
+	execution := &batch.JobExecution{Instance: s.execution.Instance, Status: batch.Starting}
 	r := &runner.Runner{
 		Repository: forgetful{}, Observer: withoutJob{s.observer}, Now: s.engine.Now, After: s.engine.After, Stop: s.watcher.Stop, CheckpointEvery: time.Second,
 	}
-	err := r.Run(ctx, &runner.Job{Steps: []runner.Step{s.tryStep(step)}}, execution)
-	s.execution.Context = execution.Context
+	err := r.Run(ctx, &runner.Job{Flow: runner.Sequence(s.tryStep(step))}, execution)
 	if len(execution.Steps) > 0 {
 		tried.Step = execution.Steps[0]
 		s.rehearsal.Steps = append(s.rehearsal.Steps, tried)
@@ -253,11 +252,10 @@ type forgetful struct{}
 func (forgetful) StartStep(context.Context, *batch.StepExecution) error { return nil }
 func (forgetful) SaveStep(context.Context, *batch.StepExecution) error  { return nil }
 func (forgetful) SaveJob(context.Context, *batch.JobExecution) error    { return nil }
-func (forgetful) LastStep(context.Context, int64, string) (*batch.StepExecution, error) {
+func (forgetful) StepHistory(context.Context, int64) ([]*batch.StepExecution, error) {
 	return nil, nil
 }
-func (forgetful) StepCount(context.Context, int64, string) (int, error) { return 0, nil }
-func (forgetful) StopRequested(context.Context, int64) (bool, error)    { return false, nil }
+func (forgetful) StopRequested(context.Context, int64) (bool, error) { return false, nil }
 
 // withoutJob passes on what is said about steps.
 type withoutJob struct{ to batch.Observer }

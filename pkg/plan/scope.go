@@ -40,11 +40,7 @@ func leave(names *config.Names, step *batch.StepExecution) {
 		names.SetInt(prefix+counter, n)
 	}
 	names.SetText(prefix+"status", string(step.Status)).SetText(prefix+"exit_status", step.Exit.Code)
-}
-
-// leaveContext gives names the values of a job's context.
-func leaveContext(names *config.Names, values batch.Context) {
-	for name, raw := range values {
+	for name, raw := range step.Context.Exported() {
 		names.Set("context."+name, contextValue(raw))
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,9 +14,9 @@ import (
 	"batchctl/pkg/fault"
 )
 
-// Job is what the runner runs, in the order of Steps.
+// Job is what the runner runs.
 type Job struct {
-	Steps   []Step
+	Flow    Flow
 	Timeout time.Duration // the job stops at a chunk boundary behind it; 0: never
 }
 
@@ -32,6 +32,7 @@ type Runner struct {
 	// What was written since is cut off and written again after a crash.
 	CheckpointEvery time.Duration
 
+	observing sync.Mutex
 	stopAsked atomic.Bool
 	deadline  deadline // the job's
 }
@@ -42,12 +43,13 @@ func (r *Runner) Run(ctx context.Context, job *Job, execution *batch.JobExecutio
 	begin := r.Now()
 	r.deadline = r.deadlineAfter(job.Timeout, "the job")
 	err := r.start(ctx, execution)
+	res := resultOf(err)
 	if err == nil {
-		r.Observer.Observe(batch.JobStarted{Job: execution})
-		err = r.runSteps(ctx, job, execution)
+		r.observe(batch.JobStarted{Job: execution})
+		res = r.runFlow(ctx, job, execution)
 	}
-	err = r.end(ctx, execution, err)
-	r.Observer.Observe(batch.JobEnded{Job: execution, Elapsed: r.Now().Sub(begin), Err: err})
+	err = r.end(ctx, execution, res)
+	r.observe(batch.JobEnded{Job: execution, Elapsed: r.Now().Sub(begin), Err: err})
 	return err
 }
 
@@ -59,37 +61,28 @@ func (r *Runner) start(ctx context.Context, execution *batch.JobExecution) error
 	return r.Repository.SaveJob(ctx, execution)
 }
 
-func (r *Runner) runSteps(ctx context.Context, job *Job, execution *batch.JobExecution) error {
-	for i := range job.Steps {
-		if err := r.askWhetherToStop(ctx, execution.ID); err != nil {
-			return err
-		}
-		if r.stopping() {
-			return batch.ErrStopped
-		}
-		if err := r.runStep(ctx, &job.Steps[i], execution); err != nil {
-			return err
-		}
+// runFlow runs the job's flow and returns how it ended.
+func (r *Runner) runFlow(ctx context.Context, job *Job, execution *batch.JobExecution) result {
+	p, err := newProgress(ctx, r, execution)
+	if err != nil {
+		return resultOf(err)
 	}
-	return nil
+	return (&thread{progress: p, flow: &job.Flow}).run(ctx)
 }
 
 // end records the outcome. It is saved even where ctx is cancelled: an execution that stays STARTED would look as if
 // its process had died.
-func (r *Runner) end(ctx context.Context, execution *batch.JobExecution, err error) error {
+func (r *Runner) end(ctx context.Context, execution *batch.JobExecution, res result) error {
 	execution.Ended = r.Now()
-	status := outcome(err)
-	if moveErr := move(&execution.Status, status); moveErr != nil {
-		return errors.Join(err, moveErr)
+	if moveErr := move(&execution.Status, res.status); moveErr != nil {
+		return errors.Join(res.err, moveErr)
 	}
-	execution.Exit = exitOf(status, err)
-	if err == nil && len(execution.Steps) > 0 {
-		execution.Exit = execution.Steps[len(execution.Steps)-1].Exit
-	}
+	execution.Exit = exitOf(res.status, res.err)
+	execution.Exit.Code = res.code
 	if saveErr := r.Repository.SaveJob(context.WithoutCancel(ctx), execution); saveErr != nil {
-		return errors.Join(err, fmt.Errorf("record the end of execution %d: %w", execution.ID, saveErr))
+		return errors.Join(res.err, fmt.Errorf("record the end of execution %d: %w", execution.ID, saveErr))
 	}
-	return err
+	return res.err
 }
 
 // outcome is the status that an execution ends with. Cancellation is an outcome of its own, so that COMPLETED is said
@@ -140,14 +133,9 @@ func (r *Runner) askWhetherToStop(ctx context.Context, execution int64) error {
 	return err
 }
 
-// export puts a step's exported values into the job's context.
-func (r *Runner) export(ctx context.Context, execution *batch.JobExecution, values batch.Context) error {
-	if len(values) == 0 {
-		return nil
-	}
-	if execution.Context == nil {
-		execution.Context = batch.Context{}
-	}
-	maps.Copy(execution.Context, values)
-	return r.Repository.SaveJob(ctx, execution)
+// observe tells the observer what happens, from whatever goroutine.
+func (r *Runner) observe(e batch.Event) {
+	r.observing.Lock()
+	defer r.observing.Unlock()
+	r.Observer.Observe(e)
 }

@@ -338,7 +338,7 @@ func TestCancelledContextLeavesAtOnce(t *testing.T) {
 			cancel(errors.Join(batch.ErrStopped, cause))
 			return &Components{Reader: &memoryReader{w: w}, Writer: table(w)}, nil
 		}}
-	err := r.Run(ctx, &Job{Steps: []Step{step}}, execution)
+	err := r.Run(ctx, &Job{Flow: Sequence(step)}, execution)
 	if !errors.Is(err, cause) || execution.Status != batch.Stopped {
 		t.Errorf("got %v, %s, want the cause and STOPPED", err, execution.Status)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 	"batchctl/pkg/fault"
 )
 
-// Step is a chunk-oriented step as data and factories. The factories are called when the step starts, so that what they
-// make can depend on what earlier steps left behind (late binding).
+// Step is a step as data and factories. The factories are called when the step starts, so that what they make can depend
+// on what earlier steps left behind (late binding). One of Build, Tasklet and Child is set.
 type Step struct {
 	Name        string
 	Chunk       int  // records that are written and committed together, at least 1
@@ -22,10 +23,15 @@ type Step struct {
 	Tolerance   Tolerance
 	Timeout     time.Duration // the step stops at a chunk boundary behind it; 0: never
 	Rate        float64       // records a second at most; 0: as fast as it goes
-	// Claim opens the step's ledger and names the step for it.
+	// Claim opens the step's ledger and names the step for it; nil where it has none.
 	Claim func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error)
-	// Build makes the step's components, to go on at the checkpoint.
+	// Build makes the components of a chunk-oriented step, to go on at the checkpoint.
 	Build func(ctx context.Context, step *batch.StepExecution, at batch.Checkpoint) (*Components, error)
+	// Tasklet makes the tasklet of a step that does one thing. With Claim it is a batch.TransactionalTasklet.
+	Tasklet func(ctx context.Context, step *batch.StepExecution) (batch.Tasklet, error)
+	// Child runs another job and returns its exit status. stop is closed when it has to stop. What it keeps in the step's
+	// context with Keep is there in the next attempt.
+	Child func(ctx context.Context, step *batch.StepExecution, stop <-chan struct{}) (exit string, err error)
 	// Check returns an error that wraps ErrCheckFailed where something does not hold that must, nil where it has none. It is
 	// called when all is written, before anything is published.
 	Check func(ctx context.Context, step *batch.StepExecution) error
@@ -58,98 +64,130 @@ func (e *StepError) Error() string { return fmt.Sprintf("step %s failed: %v", e.
 // Unwrap returns the reason.
 func (e *StepError) Unwrap() error { return e.Err }
 
-// runStep runs a step, or repeats the result of an earlier execution of the instance that completed it.
-func (r *Runner) runStep(ctx context.Context, step *Step, job *batch.JobExecution) error {
-	last, err := r.Repository.LastStep(ctx, job.Instance.ID, step.Name)
-	if err != nil {
-		return err
-	}
-	if last != nil && last.Status == batch.Completed && !step.AllowRerun {
-		return r.repeat(ctx, step, job, last)
-	}
-	if err := r.checkStartLimit(ctx, step, job); err != nil {
-		return err
-	}
-	execution := &batch.StepExecution{JobID: job.ID, Name: step.Name, Visit: visit(last), Status: batch.Starting}
-	if err := r.Repository.StartStep(ctx, execution); err != nil {
-		return err
-	}
-	job.Steps = append(job.Steps, execution)
-	return r.execute(ctx, step, job, execution)
-}
-
-// visit is how often the step was entered before: a completed visit is followed by a new one, any other continued.
-func visit(last *batch.StepExecution) int {
+// step runs a step, or repeats the result of an earlier execution of the instance.
+func (t *thread) step(ctx context.Context, step *Step) result {
+	visit, last := t.visit(step)
 	switch {
-	case last == nil:
-		return 0
-	case last.Status == batch.Completed:
-		return last.Visit + 1
+	case last != nil && last.Status == batch.Abandoned:
+		return t.repeated(ctx, last)
+	case last != nil && last.Status == batch.Completed:
+		if err := t.confirm(ctx, step, last); err != nil {
+			return resultOf(&StepError{Step: step.Name, Err: err})
+		}
+		return t.repeated(ctx, last)
 	}
-	return last.Visit
+	if err := t.checkStartLimit(step); err != nil {
+		return resultOf(&StepError{Step: step.Name, Err: err})
+	}
+	execution := &batch.StepExecution{JobID: t.job.ID, Name: step.Name, Visit: visit, Status: batch.Starting, Context: carriedOver(last)}
+	if err := t.runner.Repository.StartStep(ctx, execution); err != nil {
+		return resultOf(err)
+	}
+	t.add(execution, false)
+	return t.execute(ctx, step, execution)
 }
 
-// repeat takes over the result of a step that is complete, after asking the ledger whether it is: a target that was put
-// back to an older state does not hold what the metadata says it does.
-func (r *Runner) repeat(ctx context.Context, step *Step, job *batch.JobExecution, last *batch.StepExecution) error {
+// carriedOver is what an attempt takes from the context of the one before it: what the engine keeps there.
+func carriedOver(last *batch.StepExecution) batch.Context {
+	carried := batch.Context{}
+	if last != nil {
+		carried.Keep(last.Context.Kept())
+	}
+	return carried
+}
+
+// confirm asks the ledger whether a step that the metadata calls completed is complete: a target that was put back to an
+// older state does not hold what the metadata says it does.
+func (t *thread) confirm(ctx context.Context, step *Step, last *batch.StepExecution) error {
+	if step.Claim == nil {
+		return nil
+	}
 	ledger, key, err := step.Claim(ctx, last.Visit)
 	if err != nil {
-		return &StepError{Step: step.Name, Err: err}
+		return err
 	}
 	defer ledger.Close()
 	lanes, err := ledger.Claim(ctx, key, 1)
 	if err != nil {
-		return &StepError{Step: step.Name, Err: err}
+		return err
 	}
 	if lanes[0].Phase != batch.Done {
-		return &StepError{Step: step.Name, Err: fault.Wrap(fault.Environment, batch.ErrNotRestartable,
+		return fault.Wrap(fault.Environment, batch.ErrNotRestartable,
 			"the job repository says that step execution %d completed, but the target's checkpoint stands at record %d",
 			last.ID, lanes[0].Ordinal).
-			WithHint("was the target put back to an older state? then start another instance, or a new one with --new")}
+			WithHint("was the target put back to an older state? then start another instance, or a new one with --new")
 	}
 	last.Total = lanes[0].Counters
-	job.Steps = append(job.Steps, last)
-	r.Observer.Observe(batch.StepRepeated{Step: last})
 	return nil
 }
 
-func (r *Runner) checkStartLimit(ctx context.Context, step *Step, job *batch.JobExecution) error {
-	if step.StartLimit == 0 {
-		return nil
+// repeated takes over the result of a step that an earlier execution ended.
+func (t *thread) repeated(ctx context.Context, last *batch.StepExecution) result {
+	t.add(last, true)
+	t.runner.observe(batch.StepRepeated{Step: last})
+	if err := t.export(ctx, last); err != nil {
+		return resultOf(err)
 	}
-	count, err := r.Repository.StepCount(ctx, job.Instance.ID, step.Name)
-	if err != nil {
-		return err
+	status := last.Status
+	if status == batch.Abandoned { // it failed, and the flow went on from that
+		status = batch.Failed
 	}
-	if count >= step.StartLimit {
-		return &StepError{Step: step.Name, Err: fault.New(fault.Definition,
-			"it was started %d times already, and start_limit is %d", count, step.StartLimit)}
+	return result{status: status, code: last.Exit.Code}
+}
+
+func (t *thread) checkStartLimit(step *Step) error {
+	if count := t.started(step.Name); step.StartLimit > 0 && count >= step.StartLimit {
+		return fault.New(fault.Definition, "it was started %d times already, and start_limit is %d", count, step.StartLimit)
 	}
 	return nil
 }
 
 // execute runs a step that is recorded as STARTING, and records how it ended.
-func (r *Runner) execute(ctx context.Context, step *Step, job *batch.JobExecution, execution *batch.StepExecution) error {
+func (t *thread) execute(ctx context.Context, step *Step, execution *batch.StepExecution) result {
+	r := t.runner
 	begin := r.Now()
 	execution.Started = begin
 	err := move(&execution.Status, batch.Started)
 	if err == nil {
 		err = r.Repository.SaveStep(ctx, execution)
 	}
-	if err == nil {
-		err = guarded(func() error { return r.stream(ctx, step, job.Instance.ID, execution) })
-	}
 	var code string
-	var exported batch.Context
 	if err == nil {
-		code, exported, err = conclude(step, execution)
+		err = guarded(func() (err error) {
+			code, err = r.work(ctx, step, t.job.Instance.ID, execution)
+			return err
+		})
 	}
-	err = r.endStep(ctx, execution, code, err)
-	r.Observer.Observe(batch.StepEnded{Step: execution, Elapsed: r.Now().Sub(begin), Err: err})
+	if err == nil {
+		code, err = conclude(step, execution, code)
+	}
+	err, unsaved := r.endStep(ctx, execution, code, err)
+	r.observe(batch.StepEnded{Step: execution, Elapsed: r.Now().Sub(begin), Err: errors.Join(err, unsaved)})
+	if unsaved != nil {
+		return resultOf(errors.Join(err, unsaved))
+	}
+	res := result{status: execution.Status, code: execution.Exit.Code, err: err, ran: true, final: err != nil && final(err)}
 	if err != nil {
-		return err
+		if execution.Status == batch.Failed {
+			res.failed = []*batch.StepExecution{execution}
+		}
+		return res
 	}
-	return r.export(ctx, job, exported)
+	if err := t.export(ctx, execution); err != nil {
+		return resultOf(err)
+	}
+	return res
+}
+
+// work does what a step is for, and returns an exit status that is not just its status, else "".
+func (r *Runner) work(ctx context.Context, step *Step, instance int64, execution *batch.StepExecution) (code string, err error) {
+	switch {
+	case step.Tasklet != nil:
+		return r.tasklet(ctx, step, execution)
+	case step.Child != nil:
+		return r.child(ctx, step, execution)
+	}
+	return "", r.stream(ctx, step, instance, execution)
 }
 
 // guarded turns a panic of a component into an error, so that the step is recorded as FAILED and its transaction undone.
@@ -162,37 +200,40 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// conclude evaluates what a completed step leaves behind: its exit status, and what it puts into the job's context.
-func conclude(step *Step, execution *batch.StepExecution) (code string, exported batch.Context, err error) {
+// conclude evaluates what a completed step leaves behind: what it puts into the job's context, and its exit status.
+func conclude(step *Step, execution *batch.StepExecution, code string) (string, error) {
 	if step.Export != nil {
-		if exported, err = step.Export(execution); err != nil {
-			return "", nil, err
+		exported, err := step.Export(execution)
+		if err != nil {
+			return "", err
 		}
+		maps.Copy(execution.Context, exported)
 	}
 	if step.ExitStatus != nil {
-		code, err = step.ExitStatus(execution)
+		return step.ExitStatus(execution)
 	}
-	return code, exported, err
+	return code, nil
 }
 
-// endStep records how a step ended; code is its exit status where it completed, "" for the status itself.
-func (r *Runner) endStep(ctx context.Context, execution *batch.StepExecution, code string, err error) error {
+// endStep records how a step ended; code is its exit status where it completed, "" for the status itself. unsaved says
+// why that could not be recorded.
+func (r *Runner) endStep(ctx context.Context, execution *batch.StepExecution, code string, err error) (ended, unsaved error) {
 	execution.Ended = r.Now()
 	status := outcome(err)
 	if moveErr := move(&execution.Status, status); moveErr != nil {
-		return errors.Join(err, moveErr)
+		return err, moveErr
 	}
 	execution.Exit = exitOf(status, err)
-	if err == nil && code != "" {
+	if code != "" && (err == nil || status == batch.Failed) {
 		execution.Exit.Code = code
 	}
 	if err != nil && status == batch.Failed {
 		err = &StepError{Step: execution.Name, Err: err}
 	}
 	if saveErr := r.Repository.SaveStep(context.WithoutCancel(ctx), execution); saveErr != nil {
-		return errors.Join(err, fmt.Errorf("record the end of step %s: %w", execution.Name, saveErr))
+		return err, fmt.Errorf("record the end of step %s: %w", execution.Name, saveErr)
 	}
-	return err
+	return err, nil
 }
 
 // How often a running step tells the observer how far it is, and saves its counters for those who look. Nothing depends

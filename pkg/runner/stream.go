@@ -52,7 +52,7 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 	s.deadline = earlier(r.deadline, r.deadlineAfter(step.Timeout, "step "+step.Name))
 	s.stand(lanes[0])
 	s.base = lanes[0].Counters
-	r.Observer.Observe(batch.StepStarted{Step: execution, Resumed: lanes[0].Sequence > 0})
+	r.observe(batch.StepStarted{Step: execution, Resumed: lanes[0].Sequence > 0})
 	if s.at.Phase == batch.Done {
 		return nil
 	}
@@ -97,7 +97,7 @@ func (s *stream) open(ctx context.Context) error {
 	s.from = from.State
 	err = s.openWriters(ctx, s.at.Writer)
 	if errors.Is(err, batch.ErrOutputLost) && !s.inTx && s.at.Phase != batch.Publishing {
-		s.runner.Observer.Observe(batch.Notice{Step: s.execution, Message: err.Error() + ": the step begins again from nothing"})
+		s.runner.observe(batch.Notice{Step: s.execution, Message: err.Error() + ": the step begins again from nothing"})
 		s.base, s.from = batch.Counters{}, nil
 		s.stand(batch.Checkpoint{Epoch: s.at.Epoch, Sequence: s.at.Sequence})
 		err = s.openWriters(ctx, nil)
@@ -217,7 +217,7 @@ func (s *stream) show(ctx context.Context) error {
 		if estimator, ok := s.components.Reader.(batch.Estimator); ok {
 			progress.Done, progress.Total = estimator.Progress()
 		}
-		s.runner.Observer.Observe(progress)
+		s.runner.observe(progress)
 	}
 	if now.Sub(s.saved) < saveEvery {
 		return nil

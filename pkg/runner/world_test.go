@@ -318,24 +318,13 @@ func (m *memoryRepository) SaveJob(_ context.Context, j *batch.JobExecution) err
 	return m.w.op()
 }
 
-func (m *memoryRepository) LastStep(_ context.Context, _ int64, name string) (*batch.StepExecution, error) {
-	for _, s := range slices.Backward(m.w.steps) {
-		if s.Name == name {
-			found := *s
-			return &found, m.w.op()
-		}
-	}
-	return nil, m.w.op()
-}
-
-func (m *memoryRepository) StepCount(_ context.Context, _ int64, name string) (int, error) {
-	count := 0
+func (m *memoryRepository) StepHistory(context.Context, int64) ([]*batch.StepExecution, error) {
+	var history []*batch.StepExecution
 	for _, s := range m.w.steps {
-		if s.Name == name {
-			count++
-		}
+		found := *s
+		history = append(history, &found)
 	}
-	return count, nil
+	return history, m.w.op()
 }
 
 func (m *memoryRepository) StopRequested(context.Context, int64) (bool, error) {
@@ -451,7 +440,7 @@ func (tr trial) run(t *testing.T, w *world) (*batch.JobExecution, *events, error
 		return passed
 	}
 	execution := &batch.JobExecution{ID: 1, Status: batch.Starting}
-	err := r.Run(context.Background(), &Job{Steps: []Step{step}}, execution)
+	err := r.Run(context.Background(), &Job{Flow: Sequence(step)}, execution)
 	return execution, seen, err
 }
 

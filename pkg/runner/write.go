@@ -153,7 +153,7 @@ func (a *attempt) after(ctx context.Context, err error) (done bool, _ error) {
 }
 
 func (a *attempt) tellRetry(err error) {
-	a.runner.Observer.Observe(batch.ChunkRetried{Step: a.execution, Attempt: a.retries + 1, Of: a.tolerance.Retry.Max + 1, Err: err})
+	a.runner.observe(batch.ChunkRetried{Step: a.execution, Attempt: a.retries + 1, Of: a.tolerance.Retry.Max + 1, Err: err})
 }
 
 // reload asks the ledger where the lane stands after an attempt whose outcome is not known. An acknowledged commit is

@@ -28,18 +28,11 @@ func (r *fusedRepository) SaveJob(ctx context.Context, job *batch.JobExecution) 
 	return r.fuse.around("repository.save_job", func() error { return r.inner.SaveJob(ctx, job) })
 }
 
-func (r *fusedRepository) LastStep(ctx context.Context, instance int64, name string) (*batch.StepExecution, error) {
-	if err := r.fuse.Step("repository.last_step"); err != nil {
+func (r *fusedRepository) StepHistory(ctx context.Context, instance int64) ([]*batch.StepExecution, error) {
+	if err := r.fuse.Step("repository.step_history"); err != nil {
 		return nil, err
 	}
-	return r.inner.LastStep(ctx, instance, name)
-}
-
-func (r *fusedRepository) StepCount(ctx context.Context, instance int64, name string) (int, error) {
-	if err := r.fuse.Step("repository.step_count"); err != nil {
-		return 0, err
-	}
-	return r.inner.StepCount(ctx, instance, name)
+	return r.inner.StepHistory(ctx, instance)
 }
 
 func (r *fusedRepository) StopRequested(ctx context.Context, execution int64) (bool, error) {

@@ -1,0 +1,31 @@
+package batch
+
+import "context"
+
+// A Tasklet is a step that does one thing instead of streaming records.
+type Tasklet interface {
+	// Run does it, and says in c what came of it. It is called once for an attempt; where the step's retry allows it, again
+	// with an empty contribution. ctx is cancelled when the step is asked to stop, with a cause that wraps ErrStopped: Run
+	// undoes or leaves what it is about so that it can be begun anew, and returns that cause.
+	Run(ctx context.Context, c *Contribution) error
+}
+
+// A TransactionalTasklet does its work in one transaction of a database, together with the checkpoint that says so. It is
+// never done twice, also where the process dies right behind the commit.
+type TransactionalTasklet interface {
+	Tasklet
+	// Connection names the database.
+	Connection() string
+	// RunIn is Run within a transaction that the caller commits.
+	RunIn(ctx context.Context, tx Tx, c *Contribution) error
+}
+
+// Contribution is what came of a tasklet.
+type Contribution struct {
+	Counters Counters // as far as it makes sense to speak of records: rows that a statement changed are write_count
+	Exit     string   // exit status; "" for that of the status
+	Context  Context  // values for the job's context
+	// Earlier is the context of an earlier attempt that did not complete, nil for the first. Kept is saved with this one,
+	// whether it completes or not.
+	Earlier, Kept Context
+}
