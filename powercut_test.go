@@ -20,6 +20,7 @@ func powercutTargets() []killTarget {
 	return []killTarget{
 		{name: "cut csv to sqlite", records: 1500, database: "sqlite", source: "csv", writer: "{type: sql, connection: shop, table: payments, create: true}"},
 		{name: "cut csv to csv", records: 20_000, source: "csv", writer: "{type: csv, path: out/payments.csv}", outputs: []string{"out/payments.csv"}},
+		{name: "cut csv added to csv", records: 20_000, source: "csv", writer: "{type: csv, path: in/all.csv, append: true}", outputs: []string{"in/all.csv"}},
 	}
 }
 

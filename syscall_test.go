@@ -68,6 +68,7 @@ func syscallTargets() []killTarget {
 	return []killTarget{
 		{name: "few csv to sqlite", records: 300, database: "sqlite", source: "csv", writer: "{type: sql, connection: shop, table: payments, create: true}"},
 		{name: "few csv to csv", records: 300, source: "csv", writer: "{type: csv, path: out/payments.csv}", outputs: []string{"out/payments.csv"}},
+		{name: "few csv added to csv", records: 300, source: "csv", writer: "{type: csv, path: out/payments.csv, append: true}", outputs: []string{"out/payments.csv"}},
 	}
 }
 

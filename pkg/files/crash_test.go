@@ -1,6 +1,7 @@
 package files
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -41,6 +42,7 @@ func TestCrashAtEveryOperationIsRecoveredFrom(t *testing.T) {
 type journal struct {
 	at       Mark
 	lines    int
+	head     string
 	finished bool
 }
 
@@ -57,6 +59,14 @@ func (j *journal) attempt(o Output, stop int) error {
 		return err
 	}
 	defer p.Close()
+	if j.lines == 0 {
+		if err := p.SetHead([]byte(j.head)); err != nil {
+			return err
+		}
+		if _, err := p.Write([]byte(j.head)); err != nil {
+			return err
+		}
+	}
 	for j.lines < 5 {
 		if _, err := fmt.Fprintf(p, "%d\n", j.lines); err != nil {
 			return err
@@ -67,6 +77,10 @@ func (j *journal) attempt(o Output, stop int) error {
 		j.lines++
 		j.at = p.Mark()
 	}
+	if err := p.Reserve(context.Background()); err != nil {
+		return err
+	}
+	j.at = p.Mark()
 	j.finished = true
 	if err := p.Publish(); err != nil {
 		return err

@@ -21,6 +21,7 @@ type Output struct {
 	Epoch   int64  // which claim of the step this is, from 1
 	Adopt   bool   // earlier owners are known to be dead: their partial files may be renamed
 	Replace bool   // a file of the final name may be replaced when publishing; otherwise it is an error
+	Append  bool   // publishing adds to the file of the final name, in one piece; Replace does not count
 	Disk    Disk
 }
 
@@ -107,19 +108,24 @@ func (o Output) partialName() string {
 }
 
 func (o Output) partialPrefix() string {
-	name := filepath.Base(o.Path)
 	const digits = 19 // of an epoch
-	if room := maxName - len("."+"."+"-"+o.Owner+partialSuffix) - digits; len(name) > room {
-		hash := fnv.New64a()
-		hash.Write([]byte(name))
-		mark := fmt.Sprintf("~%016x", hash.Sum64())
-		cut := max(0, room-len(mark))
-		for cut > 0 && !utf8.RuneStart(name[cut]) {
-			cut--
-		}
-		name = name[:cut] + mark
+	room := maxName - len("."+"."+"-"+o.Owner+partialSuffix) - digits
+	return "." + shortened(filepath.Base(o.Path), room) + "." + o.Owner + "-"
+}
+
+// shortened returns a file's name in so many bytes at most; what is cut off is replaced by a hash of the name.
+func shortened(name string, room int) string {
+	if len(name) <= room {
+		return name
 	}
-	return "." + name + "." + o.Owner + "-"
+	hash := fnv.New64a()
+	hash.Write([]byte(name))
+	mark := fmt.Sprintf("~%016x", hash.Sum64())
+	cut := max(0, room-len(mark))
+	for cut > 0 && !utf8.RuneStart(name[cut]) {
+		cut--
+	}
+	return name[:cut] + mark
 }
 
 func (o Output) folder() string { return filepath.Dir(o.Path) }
@@ -172,7 +178,7 @@ func (o Output) sweep() {
 
 // vacant returns an error where a file of the final name exists that must not be replaced.
 func (o Output) vacant() error {
-	if o.Replace {
+	if o.Replace || o.Append {
 		return nil
 	}
 	if _, err := os.Lstat(o.Path); err == nil {

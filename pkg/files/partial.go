@@ -17,6 +17,10 @@ type Mark struct {
 	Partial string `json:"partial"` // the partial file's name in the same folder
 	Size    int64  `json:"size"`
 	Sum     uint32 `json:"crc32c"` // of the first Size bytes; a number that goes on being computed after a restart
+	// Where the file is added to another: how many bytes at its beginning only an empty one gets, and the other's size when
+	// it was reserved.
+	Head   int64 `json:"head,omitempty"`
+	Target int64 `json:"target,omitempty"`
 }
 
 // bufferSize is how many bytes are gathered before they are written to the file.
@@ -36,6 +40,12 @@ type Partial struct {
 	unnamed   bool // its name is not durable yet
 	published bool
 	broken    error
+
+	// Where the file is added to another:
+	head     int64   // bytes at the beginning that only an empty target gets
+	before   int64   // the target's size when it was reserved
+	recorded string  // name of the finished file in the folder, where it is not open
+	target   *target // locked, from Reserve to Publish
 }
 
 // LostError says that a partial file does not hold what was recorded.
@@ -87,6 +97,9 @@ func Finished(o Output, at Mark) (*Partial, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Append {
+		return &Partial{output: o, size: at.Size, sum: at.Sum, head: at.Head, before: at.Target, recorded: at.Partial}, nil
+	}
 	// The final file comes first: a publishing that was cut short may have left both.
 	same, err := holds(o.Path, at, true)
 	if err != nil {
@@ -129,6 +142,7 @@ func resume(o Output, at Mark) (*Partial, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.head = at.Head
 	p.unnamed = at.Partial != o.partialName()
 	if p.unnamed && o.Adopt {
 		o.sweep()
@@ -187,7 +201,11 @@ func (p *Partial) claim() error {
 
 // Mark covers everything written so far, buffered or not.
 func (p *Partial) Mark() Mark {
-	return Mark{Path: p.output.Path, Partial: p.output.partialName(), Size: p.size, Sum: p.sum}
+	name := p.recorded
+	if name == "" {
+		name = p.output.partialName()
+	}
+	return Mark{Path: p.output.Path, Partial: name, Size: p.size, Sum: p.sum, Head: p.head, Target: p.before}
 }
 
 // Path returns the final name.
@@ -271,10 +289,11 @@ func (p *Partial) syncName() error {
 
 // Close gives up what was not synced and leaves the partial file to a restart.
 func (p *Partial) Close() error {
+	released := p.release()
 	if p.file == nil {
-		return nil
+		return released
 	}
 	err := unlockAndClose(p.file.File)
 	p.file, p.buffer = nil, nil
-	return trouble("close", p.output.partialPath(), err)
+	return errors.Join(trouble("close", p.output.partialPath(), err), released)
 }

@@ -7,10 +7,13 @@ import (
 )
 
 // Publish gives the file its final name, durably. Doing it again, also after a crash at any point of it, is doing it
-// once. It ends the writing: the file is closed.
+// once. It ends the writing: the file is closed. What is to be added to another file is added, and needs Reserve before.
 func (p *Partial) Publish() error {
 	if p.published {
 		return p.syncName()
+	}
+	if p.output.Append {
+		return p.join()
 	}
 	if err := p.Sync(); err != nil {
 		return err

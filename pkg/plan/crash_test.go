@@ -34,6 +34,7 @@ type crashTarget struct {
 	outputs  []string // files
 	bad      bool     // with records that cannot be read, processed or written, skipped and kept as dead letters
 	letters  string   // of the definition
+	before   string   // what the first output holds already
 }
 
 func crashTargets() []crashTarget {
@@ -42,6 +43,10 @@ func crashTargets() []crashTarget {
 		{name: "csv to sqlite", database: "sqlite", source: "csv", writer: table},
 		{name: "csv to postgres", database: "postgres", source: "csv", writer: table},
 		{name: "csv to csv", source: "csv", writer: `{type: csv, path: out/payments.csv, footer: "TOTAL,${counters.write_count}"}`, outputs: []string{"out/payments.csv"}},
+		{name: "bad records, csv added to csv, letters added to a file", source: "csv", bad: true,
+			writer:  `{type: csv, path: out/payments.csv, append: true, footer: "TOTAL,${counters.write_count}"}`,
+			letters: "{type: jsonl, path: out/rejected.jsonl, append: true}",
+			before:  "id,name,amount\n-1,old,0.50\n", outputs: []string{"out/payments.csv", "out/rejected.jsonl"}},
 		{name: "csv to json array", source: "csv", writer: "{type: json, path: out/payments.json}", outputs: []string{"out/payments.json"}},
 		{name: "sql to csv", source: "table", writer: "{type: csv, path: out/payments.csv}", outputs: []string{"out/payments.csv"}},
 		{name: "jsonl to sqlite with a file beside it", database: "sqlite", source: "jsonl", outputs: []string{"out/beside.csv"},
@@ -124,6 +129,12 @@ func newCrashPlace(t *testing.T, target crashTarget, server string) *crashPlace 
 	}
 	p.write(t, "in.csv", csv.String())
 	p.write(t, "in.jsonl", jsonl.String())
+	if target.before != "" {
+		if err := os.Mkdir(filepath.Join(p.folder, "out"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		p.write(t, target.outputs[0], target.before)
+	}
 	if target.source == "table" {
 		p.fill(t)
 	}

@@ -143,10 +143,12 @@ func TestCrashAtEveryFileOperationLeavesTheSameFile(t *testing.T) {
 		{"csv", "{path: out, footer: \"# ${counters.write_count}\"}", footed},
 		{"json", "{path: out, exists: fail}", array(paymentsJSON)},
 		{"jsonl", "{path: sub/../out}", paymentsJSON},
+		{"csv", "{path: out, append: true, footer: \"# ${counters.write_count}\"}", footed},
+		{"jsonl", "{path: out, append: true}", paymentsJSON},
 	} {
 		for _, adopt := range []bool{true, false} {
 			for _, mode := range []batchtest.Mode{batchtest.Fail, batchtest.Kill} {
-				t.Run(fmt.Sprintf("%s/adopt=%v/%s", c.kind, adopt, mode), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s%s/adopt=%v/%s", c.kind, c.yaml, adopt, mode), func(t *testing.T) {
 					t.Parallel()
 					for _, bad := range crashEverywhere(t, c.kind, c.yaml, adopt, false, mode, c.want) {
 						t.Error(bad)

@@ -14,6 +14,7 @@ import (
 // csvConf is the configuration of the csv writer.
 type csvConf struct {
 	fileConf
+	Append         bool      `yaml:"append" help:"add the records to the file that is there, all at once when the step is complete; the header is written where the file is new or empty, and must be the same where it is not"`
 	Header         csvHeader `yaml:"header" help:"a line with the names of the columns (default true), or a text of your own"`
 	Footer         lateText  `yaml:"footer" help:"text behind the last record; ${counters.write_count} and its like have their final values"`
 	NullText       *string   `yaml:"null_text" help:"stands for null; a text that reads like it is quoted. Without it null and empty text are both written as nothing"`
@@ -61,7 +62,7 @@ func newCSV(conf *csvConf, env *catalog.Env) (batch.Writer, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Definition, err, "writer csv")
 	}
-	return newFile(&conf.fileConf, false, &csvLayout{writer: w, header: conf.Header, footer: conf.Footer, env: env}, env)
+	return newFile(&conf.fileConf, fileKind{adds: conf.Append}, &csvLayout{writer: w, header: conf.Header, footer: conf.Footer, env: env}, env)
 }
 
 // csvLayout is header, lines, footer. The header needs the columns: where the definition does not name them and there

@@ -55,19 +55,29 @@ type fileWriter struct {
 	scratch []byte
 }
 
-// newFile returns a writer of a file. growing says that its records need not have the same columns.
-func newFile(conf *fileConf, growing bool, l layout, env *catalog.Env) (batch.Writer, error) {
+// fileKind is what sets the kinds of files apart, beside their bytes.
+type fileKind struct {
+	growing bool // records need not have the same columns
+	adds    bool // the file is added to what is there
+}
+
+// newFile returns a writer of a file.
+func newFile(conf *fileConf, kind fileKind, l layout, env *catalog.Env) (batch.Writer, error) {
 	if twice := repeated(conf.Columns); twice != "" {
 		return nil, fault.New(fault.Definition, "column %q stands twice in columns", twice)
 	}
+	if kind.adds && conf.Exists == "fail" {
+		return nil, fault.New(fault.Definition, "append: true adds to a file that exists, and exists: fail refuses it").
+			WithHint("remove one of the two")
+	}
 	output := files.Output{
 		Path: string(conf.Path), Owner: env.Instance, Epoch: env.Epoch, Adopt: env.Adopt,
-		Replace: conf.Exists != "fail", Disk: env.Disk,
+		Replace: conf.Exists != "fail", Append: kind.adds, Disk: env.Disk,
 	}
 	return &fileWriter{
 		output:  output,
 		layout:  l,
-		columns: columns{named: conf.Columns, growing: growing},
+		columns: columns{named: conf.Columns, growing: kind.growing},
 	}, output.Check()
 }
 
@@ -153,6 +163,7 @@ func (w *fileWriter) Write(ctx context.Context, _ batch.Tx, rows []record.Record
 	if !w.state.Begun {
 		dst = w.layout.begin(dst)
 	}
+	head := len(dst)
 	var err error
 	for i, row := range rows {
 		if dst, err = w.layout.record(dst, row, w.columns.positions, w.state.Rows+int64(i) == 0); err != nil {
@@ -160,12 +171,23 @@ func (w *fileWriter) Write(ctx context.Context, _ batch.Tx, rows []record.Record
 		}
 	}
 	w.scratch = dst
-	if _, err := w.partial.Write(dst); err != nil {
+	if err := w.put(dst, head); err != nil {
 		return err
 	}
 	w.state.Begun = true
 	w.state.Rows += int64(len(rows))
 	return nil
+}
+
+// put writes bytes of which the first, until the file is begun, are what stands before the first record.
+func (w *fileWriter) put(b []byte, head int) error {
+	if !w.state.Begun {
+		if err := w.partial.SetHead(b[:head]); err != nil {
+			return err
+		}
+	}
+	_, err := w.partial.Write(b)
+	return err
 }
 
 func (w *fileWriter) writable() error {
@@ -213,7 +235,8 @@ func (w *fileWriter) Flush(ctx context.Context, _ batch.Tx) error {
 	return w.partial.Sync()
 }
 
-// Finish writes what stands behind the last record and, where there was none, what stands before the first.
+// Finish writes what stands behind the last record and, where there was none, what stands before the first. A file that
+// is added to is locked from here until it is published.
 func (w *fileWriter) Finish(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -228,11 +251,15 @@ func (w *fileWriter) Finish(ctx context.Context) error {
 	if !w.state.Begun {
 		dst = w.layout.begin(dst)
 	}
+	head := len(dst)
 	dst, err := w.layout.end(dst)
 	if err != nil {
 		return err
 	}
-	if _, err := w.partial.Write(dst); err != nil {
+	if err := w.put(dst, head); err != nil {
+		return err
+	}
+	if err := w.partial.Reserve(ctx); err != nil {
 		return err
 	}
 	w.state.Begun, w.state.Finished = true, true
@@ -246,6 +273,9 @@ func (w *fileWriter) Publish(ctx context.Context) error {
 	}
 	if w.partial == nil || !w.state.Finished {
 		return fault.New(fault.Internal, "publish %s: it is not finished", w.output.Path)
+	}
+	if err := w.partial.Reserve(ctx); err != nil {
+		return err
 	}
 	return w.partial.Publish()
 }

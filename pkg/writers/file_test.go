@@ -184,6 +184,8 @@ func TestFileWritersKeepTheContract(t *testing.T) {
 		{"jsonl growing", "jsonl", "path: out", growing(t), growingJSON, ""},
 		{"jsonl columns", "jsonl", "{path: out, columns: [tags, id]}", growing(t), "{\"id\":1}\n{\"id\":2}\n{\"tags\":[1,2],\"id\":3}\n{\"tags\":{},\"id\":4}\n{\"id\":5}\n", ""},
 		{"jsonl decimals", "jsonl", "{path: out, columns: [amount], decimals: string}", payments(t)[:2], "{\"amount\":\"0.50\"}\n{\"amount\":\"1.50\"}\n", ""},
+		{"csv append", "csv", "{path: out, append: true, columns: [id], footer: end}", payments(t)[:3], "id\n0\n1\n2\nend\n", "id\nend\n"},
+		{"jsonl append", "jsonl", "{path: out, append: true}", growing(t), growingJSON, ""},
 		{"json", "json", "path: out", payments(t), array(paymentsJSON), "[\n]\n"},
 		{"json growing", "json", "path: out", growing(t), array(growingJSON), "[\n]\n"},
 	} {

@@ -7,7 +7,7 @@ import (
 	"batchctl/pkg/record"
 )
 
-// jsonConf is the configuration of the jsonl and json writers.
+// jsonConf is the configuration of the json writer, and most of the jsonl writer's.
 type jsonConf struct {
 	fileConf
 	Decimals string `yaml:"decimals" default:"number" enum:"number|string" help:"string: for readers that would round a number"`
@@ -17,9 +17,15 @@ func (c *jsonConf) writer() format.JSONWriter {
 	return format.JSONWriter{DecimalsAsText: c.Decimals == "string"}
 }
 
+// jsonlConf is the configuration of the jsonl writer.
+type jsonlConf struct {
+	jsonConf
+	Append bool `yaml:"append" help:"add the records to the file that is there, all at once when the step is complete"`
+}
+
 // newJSONL returns the writer of a configuration. It opens nothing.
-func newJSONL(conf *jsonConf, env *catalog.Env) (batch.Writer, error) {
-	return newFile(&conf.fileConf, true, &jsonlLayout{conf.writer()}, env)
+func newJSONL(conf *jsonlConf, env *catalog.Env) (batch.Writer, error) {
+	return newFile(&conf.fileConf, fileKind{growing: true, adds: conf.Append}, &jsonlLayout{conf.writer()}, env)
 }
 
 // jsonlLayout is one object a line (jsonlines.org).
