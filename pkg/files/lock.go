@@ -114,6 +114,9 @@ func (l *Locks) Held(name string) (bool, error) {
 	return false, lockTrouble(path, err)
 }
 
+// Path returns the path of the lock file.
+func (l *Lock) Path() string { return l.file.Name() }
+
 // Unlock gives the lock up. The file stays: removing it could let two processes lock two files of one name.
 func (l *Lock) Unlock() error { return unlockAndClose(l.file) }
 

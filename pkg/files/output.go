@@ -160,7 +160,9 @@ func (o Output) partials() ([]string, error) {
 	return names, nil
 }
 
-// sweep removes the partial files of other epochs. It is for room only: what cannot be removed stays.
+// sweep removes the partial files of other epochs: for room, and so that an earlier owner that still lives finds nothing
+// to publish. Those of later epochs belong to whoever took the step over, unless all others are known to be dead. What
+// cannot be removed stays.
 func (o Output) sweep() {
 	if o.Epoch <= 1 {
 		return
@@ -170,10 +172,17 @@ func (o Output) sweep() {
 		return
 	}
 	for _, name := range names {
-		if name != o.partialName() {
+		if epoch := o.epochOf(name); epoch < o.Epoch || o.Adopt && epoch > o.Epoch {
 			_ = o.Disk.remove(filepath.Join(o.folder(), name))
 		}
 	}
+}
+
+// epochOf returns the epoch in the name of a partial file of this output and owner.
+func (o Output) epochOf(name string) int64 {
+	digits := strings.TrimSuffix(strings.TrimPrefix(name, o.partialPrefix()), partialSuffix)
+	epoch, _ := strconv.ParseInt(digits, 10, 64) // partials found it to be a number
+	return epoch
 }
 
 // vacant returns an error where a file of the final name exists that must not be replaced.

@@ -38,6 +38,12 @@ func (s *Store) Abandon(ctx context.Context, execution int64) error {
 		if err != nil {
 			return err
 		}
+		if err := s.takeTurn(ctx, tx, row.execution.Instance.Name); err != nil {
+			return err
+		}
+		if row, err = existing(ctx, tx, execution); err != nil {
+			return err
+		}
 		newest, err := newestOf(ctx, tx, row.execution.Instance.ID)
 		if err != nil {
 			return err

@@ -9,6 +9,13 @@ import (
 
 // decide looks the instance up, decides, and inserts what a new execution needs.
 func (s *Store) decide(ctx context.Context, tx *sqldb.Tx, r Request, lock string, launch *Launch) error {
+	if err := s.takeTurn(ctx, tx, r.Job); err != nil {
+		return err
+	}
+	r.holding = lock
+	if err := s.chooseAgain(ctx, tx, r); err != nil {
+		return err
+	}
 	instance, err := instanceOf(ctx, tx, r.Job, r.Key)
 	if err != nil {
 		return err
@@ -36,7 +43,37 @@ func (s *Store) decide(ctx context.Context, tx *sqldb.Tx, r Request, lock string
 	if err := insertExecution(ctx, tx, e); err != nil {
 		return err
 	}
-	return s.insertOwner(ctx, tx, e.ID, lock, e.Created)
+	if launch.epoch, err = s.insertOwner(ctx, tx, e, lock); err != nil {
+		return err
+	}
+	launch.Alone, err = alone(ctx, tx, instance.ID)
+	return err
+}
+
+// takeTurn makes the decisions about a job come one after the other, also where they are made on several hosts. A file has
+// one writer at a time anyway.
+func (s *Store) takeTurn(ctx context.Context, tx *sqldb.Tx, job string) error {
+	return sqldb.Lock(ctx, tx, "decision "+s.id+" "+job)
+}
+
+// chooseAgain chooses the run of a job without identity once more, now that no other host can.
+func (s *Store) chooseAgain(ctx context.Context, tx *sqldb.Tx, r Request) error {
+	if !s.leased() || !r.EachRun || r.Restart != 0 {
+		return nil
+	}
+	chosen, err := s.chooseRun(ctx, tx, r)
+	if err == nil && chosen != r.chosen {
+		err = errOvertaken
+	}
+	return err
+}
+
+// alone reports whether no execution of an instance was taken over from an owner that may live.
+func alone(ctx context.Context, q sqldb.Querier, instance int64) (bool, error) {
+	var n int64
+	_, err := one(ctx, q, to(&n), `select count(*) from BATCHCTL_OWNER o join BATCH_JOB_EXECUTION e on e.JOB_EXECUTION_ID = o.JOB_EXECUTION_ID
+		where e.JOB_INSTANCE_ID = ? and o.TAKEN_BY_LEASE = 'Y'`, instance)
+	return n == 0, err
 }
 
 // continued decides whether an instance's last execution may be continued, and takes over what of it goes on.
@@ -64,20 +101,28 @@ func (s *Store) continued(ctx context.Context, tx *sqldb.Tx, r Request, last *jo
 }
 
 // bury marks an execution FAILED that says it is running although this process has its instance's lock. Where the lock
-// that its owner holds lies elsewhere, nobody knows.
+// that its owner holds lies elsewhere, its lease decides; without one, nobody knows.
 func (s *Store) bury(ctx context.Context, tx *sqldb.Tx, last *jobRow) error {
-	e := last.execution
-	if !e.Status.Running() {
+	if !last.execution.Status.Running() {
 		return nil
 	}
-	who, err := owner(ctx, tx, e.ID)
+	who, err := s.lockOwner(ctx, tx, last.execution.ID)
 	if err != nil {
 		return err
 	}
-	if !s.sees(who) {
-		return s.elsewhere(e, who)
+	again, err := existing(ctx, tx, last.execution.ID) // it may have ended before its owner was locked
+	if err != nil {
+		return err
 	}
-	return s.markDead(ctx, tx, last, who)
+	*last = *again
+	byLease := !s.sees(who)
+	switch {
+	case !last.execution.Status.Running():
+		return nil
+	case byLease && s.judgeLease(who) != expired:
+		return s.elsewhere(last.execution, who)
+	}
+	return s.markDead(ctx, tx, last, who, byLease)
 }
 
 // mayContinue refuses what the last execution's status, or the definition, forbids.

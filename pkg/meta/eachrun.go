@@ -15,7 +15,7 @@ func (s *Store) chooseRun(ctx context.Context, q sqldb.Querier, r Request) (key 
 	if r.New {
 		return "", nil
 	}
-	if err := s.refuseRunning(ctx, q, r.Job); err != nil {
+	if err := s.refuseRunning(ctx, q, r); err != nil {
 		return "", err
 	}
 	last, err := job(ctx, q, `where e.JOB_INSTANCE_ID = (select max(JOB_INSTANCE_ID) from BATCH_JOB_INSTANCE where JOB_NAME = ?)
@@ -38,26 +38,29 @@ func (s *Store) chooseRun(ctx context.Context, q sqldb.Querier, r Request) (key 
 }
 
 // refuseRunning refuses where an execution of a job is running, in whatever instance.
-func (s *Store) refuseRunning(ctx context.Context, q sqldb.Querier, name string) error {
+func (s *Store) refuseRunning(ctx context.Context, q sqldb.Querier, r Request) error {
 	rows, err := jobs(ctx, q, runningJobs)
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		if row.execution.Instance.Name != name {
+		if row.execution.Instance.Name != r.Job {
 			continue
 		}
-		who, err := owner(ctx, q, row.execution.ID)
+		who, err := s.owner(ctx, q, row.execution.ID)
 		if err != nil {
 			return err
+		}
+		if s.sees(who) && who.LockName == r.holding {
+			continue // it is dead: this process has its lock
 		}
 		state, err := s.judge(who)
 		switch {
 		case err != nil:
 			return err
 		case state == alive:
-			return running(name, row.execution, who)
-		case state == unknowable:
+			return running(r.Job, row.execution, who)
+		case state == unknowable || state == leasing:
 			return s.elsewhere(row.execution, who)
 		}
 	}

@@ -33,6 +33,9 @@ type Request struct {
 	Drift          Drift
 	// Restart is the execution to continue; 0 decides by the instance's identity.
 	Restart int64
+
+	chosen  string // with EachRun: the JOB_KEY of the unfinished instance that is to be continued, "" for a new one
+	holding string // the name of the instance's lock, where this process has it
 }
 
 // Launch is an execution that this process owns: it is recorded with status STARTING, and its instance is locked until
@@ -41,7 +44,11 @@ type Launch struct {
 	Execution *batch.JobExecution // new, without steps; its context is the one of Previous
 	Previous  *batch.JobExecution // the execution it continues, with its steps; nil for a new instance
 	Changed   bool                // the definition differs from Previous's, and the new one was taken
-	lock      *heldLock
+	// Alone says that every earlier owner of the instance is known to be dead, or to have ended. One whose lease ran out may
+	// still write into its own unfinished files.
+	Alone bool
+	epoch int64
+	lock  *heldLock
 }
 
 // Close gives the instance's lock back. What the execution ended with has to be saved before.
@@ -61,6 +68,18 @@ func (s *Store) Launch(ctx context.Context, r Request) (*Launch, error) {
 			return nil, err
 		}
 	}
+	for {
+		launch, err := s.launch(ctx, r)
+		if !errors.Is(err, errOvertaken) {
+			return launch, err
+		}
+	}
+}
+
+// errOvertaken means that between choosing a run and recording it another host changed what there was to choose from.
+var errOvertaken = errors.New("another host has started this job just now")
+
+func (s *Store) launch(ctx context.Context, r Request) (*Launch, error) {
 	if !r.EachRun {
 		return s.launchInstance(ctx, r)
 	}
@@ -122,12 +141,13 @@ func (s *Store) launchRun(ctx context.Context, r Request) (*Launch, error) {
 		return s.launchInstance(ctx, r)
 	}
 	err := s.read(ctx, func(q sqldb.Querier) (err error) {
-		r.Key, err = s.chooseRun(ctx, q, r)
+		r.chosen, err = s.chooseRun(ctx, q, r)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	r.Key = r.chosen
 	if r.Key == "" {
 		r.Key = s.options.NewID()
 	}
@@ -156,6 +176,7 @@ func (s *Store) launchInstance(ctx context.Context, r Request) (*Launch, error) 
 	if err != nil {
 		return nil, withClose(err, lock.Close())
 	}
+	s.remember(launch.Execution.Instance, holds{launch.Execution.ID, launch.epoch})
 	return launch, nil
 }
 
@@ -198,7 +219,7 @@ func (s *Store) runningOf(ctx context.Context, r Request) (e *batch.JobExecution
 			return err
 		}
 		e = last.execution
-		who, err = owner(ctx, q, e.ID)
+		who, err = s.owner(ctx, q, e.ID)
 		return err
 	})
 	return e, who, err

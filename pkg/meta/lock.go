@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -34,12 +33,16 @@ type heldLock struct {
 }
 
 // take takes a lock without waiting; files.ErrHeld where somebody has it.
+// Without a folder there are no locks, and nil is one that nobody else has.
 func take(folder *files.Locks, name string) (*heldLock, error) {
+	if folder == nil {
+		return nil, nil
+	}
 	lock, err := folder.TryLock(name)
 	if err != nil {
 		return nil, err
 	}
-	return &heldLock{lock: lock, path: filepath.Join(folder.Folder(), name+".lock")}, nil
+	return &heldLock{lock: lock, path: lock.Path()}, nil
 }
 
 // takeWithin is take for up to patience.
@@ -54,7 +57,7 @@ func takeWithin(ctx context.Context, folder *files.Locks, name string, patience 
 // Close removes the lock file, or there would be one more with each run, and gives the lock up. Whoever has opened the
 // file before finds that it has lost its name, and opens the next one. Closing twice is closing once.
 func (l *heldLock) Close() error {
-	if l.lock == nil {
+	if l == nil || l.lock == nil {
 		return nil
 	}
 	err := os.Remove(l.path)

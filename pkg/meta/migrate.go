@@ -27,7 +27,7 @@ func (s *Store) migrate(ctx context.Context) (repository, error) {
 			return row, nil
 		}
 		if s.options.ReadOnly {
-			return row, s.tooOld(row.version)
+			return row, s.cannotMigrate(row.version)
 		}
 		if err := s.write(ctx, func(tx *sqldb.Tx) error { return s.migrateOnce(ctx, tx) }); err != nil {
 			return row, err
@@ -128,7 +128,13 @@ func (s *Store) checkForeign(d sqldb.Dialect, tables map[string]bool) error {
 	return nil
 }
 
-func (s *Store) unusable(why string) error { return notARepository(s.Location(), why) }
+func (s *Store) unusable(why string) error {
+	if s.leased() {
+		return fault.New(fault.Environment, "schema %s of %s cannot be a job repository: %s", s.session.schema, s.Location(), why).
+			WithCode(notARepositoryCode).WithHint("name a schema of its own: ?search_path=NAME at the end of the URL; nothing was changed")
+	}
+	return notARepository(s.Location(), why)
+}
 
 const notARepositoryCode = "not_a_repository"
 
@@ -137,7 +143,11 @@ func notARepository(location, why string) error {
 		WithCode(notARepositoryCode).WithHint("name another file with --meta; nothing was changed")
 }
 
-func (s *Store) tooOld(version int) error {
+func (s *Store) cannotMigrate(version int) error {
+	if version == 0 && s.leased() {
+		return fault.New(fault.Environment, "there is no job repository in %s", s.Location()).WithCode("no_repository").
+			WithHint("the first run makes it")
+	}
 	return fault.New(fault.Environment, "job repository %s has schema version %d, and is opened for reading only", s.Location(), version).
 		WithCode("older_schema").WithHint("any command that may write, such as batchctl list, brings it to version %d", s.schemaVersion())
 }
@@ -146,7 +156,9 @@ func (s *Store) tooOld(version int) error {
 func tableNames(ctx context.Context, q sqldb.Querier) (map[string]bool, error) {
 	query := "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite_%'"
 	if q.Dialect().Name() == "postgres" {
-		query = "select table_name from information_schema.tables where table_schema = current_schema()"
+		// The information schema hides what the user has no right to.
+		query = `select c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+			where n.nspname = current_schema() and c.relkind in ('r', 'p', 'v', 'm', 'f')`
 	}
 	names := map[string]bool{}
 	err := each(ctx, q, func(rows *sqldb.Rows) error {

@@ -162,7 +162,7 @@ func (s *Store) Execution(ctx context.Context, id int64) (*Details, error) {
 		if err := complement(ctx, q, row.execution); err != nil {
 			return err
 		}
-		if d.Owner, err = owner(ctx, q, id); err != nil {
+		if d.Owner, err = s.owner(ctx, q, id); err != nil {
 			return err
 		}
 		d.Newest, err = newestOf(ctx, q, row.execution.Instance.ID)

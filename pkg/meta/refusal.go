@@ -64,11 +64,24 @@ func (s *Store) elsewhere(e *batch.JobExecution, who *Owner) error {
 	if who == nil {
 		return damaged("the record of job execution %d, which runs without an owner,", e.ID)
 	}
+	if !who.LeaseUntil.IsZero() {
+		return s.leasedElsewhere(e, who)
+	}
 	message := fmt.Sprintf("job %s is recorded as running: execution %d since %s, %s, last heard from at %s; "+
 		"its lock lies in another folder, so whether it lives cannot be seen from here",
 		e.Instance.Name, e.ID, describeDate(e.Created), who.Process, describeDate(who.LastHeard))
 	return (&Refusal{Err: batch.ErrRunning, Execution: e.ID, Owner: who, Message: message}).
 		hint("where the repository was moved, move its lock folder %s along, to %s", who.LockFolderPath, s.locks.Folder())
+}
+
+// leasedElsewhere is the refusal of an execution whose owner holds a lease and lives, if it does, where its lock cannot be
+// seen.
+func (s *Store) leasedElsewhere(e *batch.JobExecution, who *Owner) error {
+	left := max(time.Second, who.LeaseLeft.Round(time.Second))
+	message := fmt.Sprintf("job %s is running already: execution %d since %s, %s; its lease lasts until %s, for another %s unless it is prolonged",
+		e.Instance.Name, e.ID, describeDate(e.Created), who.Process, describeDate(who.LeaseUntil), left)
+	return (&Refusal{Err: batch.ErrRunning, Execution: e.ID, Owner: who, Message: message}).
+		hint("wait for it, or stop it with: batchctl stop %d; where that process is dead, the next start after the end of its lease takes over", e.ID)
 }
 
 func complete(r Request, last *batch.JobExecution) error {

@@ -24,7 +24,10 @@ func (s *Store) StartStep(ctx context.Context, step *batch.StepExecution) error 
 		if err := s.stillMine(ctx, tx, step.JobID, fresh.Created); err != nil {
 			return err
 		}
-		return insertStep(ctx, tx, &fresh)
+		if err := insertStep(ctx, tx, &fresh); err != nil {
+			return err
+		}
+		return s.insertStepOwner(ctx, tx, &fresh)
 	})
 	if err == nil {
 		*step = fresh
@@ -80,21 +83,17 @@ func mayBecome(what string, found bool, from, next batch.Status) error {
 	return nil
 }
 
-// stillMine refuses changes to an execution that another process found dead, and records that this one was heard.
+// stillMine refuses changes to an execution that another process found dead, and records that this one was heard. Until
+// the transaction ends nobody can find it dead. The check is the change of the row itself: between looking and changing
+// another host could come.
 func (s *Store) stillMine(ctx context.Context, tx *sqldb.Tx, execution int64, at time.Time) error {
-	var given time.Time
-	found, err := one(ctx, tx, to(stampInto{&given}), "select FOUND_DEAD from BATCHCTL_OWNER where JOB_EXECUTION_ID = ?", execution)
-	if err != nil {
-		return err
+	epoch, launched := s.epochHeld(execution)
+	n, err := exec(ctx, tx, `update BATCHCTL_OWNER set LAST_HEARD = ?
+		where JOB_EXECUTION_ID = ? and FOUND_DEAD is null and (LEASE_EPOCH = ? or ? = 'N')`, stamp(at), execution, epoch, yes(launched))
+	if err == nil && n == 0 {
+		err = s.takenOver(ctx, tx, execution)
 	}
-	if !found {
-		return fault.New(fault.Internal, "job execution %d has no owner in the job repository", execution)
-	}
-	if !given.IsZero() {
-		return fault.Wrap(fault.Environment, batch.ErrFenced, "job execution %d was taken for dead at %s",
-			execution, given.Format(time.RFC3339))
-	}
-	return heard(ctx, tx, execution, at)
+	return err
 }
 
 // SaveJob updates status, exit status, context and times. Errors are those of SaveStep.
@@ -146,6 +145,8 @@ func (s *Store) StepHistory(ctx context.Context, instance int64) (history []*bat
 
 // StopRequested reports whether somebody asked the execution to stop.
 func (s *Store) StopRequested(ctx context.Context, execution int64) (bool, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	var asked time.Time
 	_, err := one(ctx, s.db, to(stampInto{&asked}), "select STOP_REQUESTED from BATCH_JOB_EXECUTION where JOB_EXECUTION_ID = ?", execution)
 	return !asked.IsZero(), s.explain(err)

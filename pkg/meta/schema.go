@@ -25,6 +25,9 @@ var migrations = []migration{
 		"create index BATCH_JOB_EXECUTION_PARAMS_EXECUTION on BATCH_JOB_EXECUTION_PARAMS (JOB_EXECUTION_ID)",
 		"create index BATCH_STEP_EXECUTION_NAME on BATCH_STEP_EXECUTION (JOB_EXECUTION_ID, STEP_NAME)",
 	}},
+	{version: 2, summary: "owner and lease of step executions", run: []string{
+		"alter table BATCHCTL_OWNER add column TAKEN_BY_LEASE char(1)", stepOwnerTable,
+	}},
 }
 
 // schemaVersion is the version that this program reads and writes.
@@ -150,4 +153,14 @@ const ownerTable = `create table BATCHCTL_OWNER (
 	FOUND_DEAD timestamp,
 	LEASE_UNTIL timestamp,
 	LEASE_EPOCH bigint not null default 0
+)`
+
+// stepOwnerTable says which process works, or worked, on a step execution. Today it is always that of the job execution.
+const stepOwnerTable = `create table BATCHCTL_STEP_OWNER (
+	STEP_EXECUTION_ID bigint not null primary key references BATCH_STEP_EXECUTION (STEP_EXECUTION_ID) on delete cascade,
+	HOST_NAME text not null,
+	PROCESS_ID bigint not null,
+	BOOT_ID text not null,
+	LEASE_UNTIL timestamp,
+	LEASE_EPOCH bigint not null
 )`

@@ -20,15 +20,17 @@ import (
 
 // Options says where a job repository is and what of the outside world it uses. Zero values work but for Path.
 type Options struct {
-	Path       string           // of the SQLite file; missing folders are made with mode 0700, the file with 0600
+	Path       string           // of the SQLite file; missing folders are made with mode 0700, the file with 0600. Or a postgres:// URL
 	ReadOnly   bool             // nothing is made, migrated or marked
-	LockFolder string           // "": Path + ".locks"
+	LockFolder string           // "": Path + ".locks". With a URL: a folder of this host; "" there: leases alone tell who lives
 	Now        func() time.Time // nil: time.Now
 	NewID      func() string    // draws a UUID; nil: random ones
 	Process    Process          // zero: ThisProcess()
 
-	beside     bool        // LockFolder is the one beside the file
-	migrations []migration // nil: all; tests go back in time with it
+	beside     bool          // LockFolder is the one beside the file
+	migrations []migration   // nil: all; tests go back in time with it
+	lease      time.Duration // on a server; 0: defaultLease
+	place      string        // the URL of the server for people
 }
 
 // Store is a job repository. Its methods may be called from several goroutines. It implements batch.Repository.
@@ -38,7 +40,9 @@ type Store struct {
 	writer  *sqldb.Conn
 	options Options
 	id      string
-	locks   *files.Locks // nil where it is opened for reading
+	locks   *files.Locks // nil where it is opened for reading, and on a server where this host has no folder for them
+	session session      // on a server
+	held    sync.Map     // epochs of the executions that were launched here, by id and by instance
 }
 
 var _ batch.Repository = (*Store)(nil)
@@ -48,8 +52,12 @@ const busyTimeout = 20 * time.Second
 
 // Open opens the job repository in the SQLite file at o.Path, makes it where it is missing, and brings an older one to
 // the current schema. A file that is something else, is damaged, or was written by a newer batchctl is an error of class
-// environment, and is left as it is. With ReadOnly a missing file is an error with code no_repository.
+// environment, and is left as it is. With ReadOnly a missing file is an error with code no_repository. Where o.Path is a
+// URL the same is true of the tables in the first schema of the session's search_path. The URL may have the option lease.
 func Open(ctx context.Context, o Options) (*Store, error) {
+	if OnServer(o.Path) {
+		return openServer(ctx, o)
+	}
 	path, err := filepath.Abs(o.Path)
 	if err != nil {
 		return nil, fault.Wrap(fault.Environment, err, "find the job repository %s", o.Path)
@@ -125,16 +133,20 @@ func openFile(ctx context.Context, file databaseFile, o Options) (*Store, error)
 }
 
 // OpenOn is Open for a job repository in a database that is open already; the Store owns db from then on, also where
-// it returns an error. o.LockFolder must be set, unless ReadOnly.
+// it returns an error. For SQLite o.LockFolder must be set, unless ReadOnly.
 func OpenOn(ctx context.Context, db *sqldb.DB, o Options) (*Store, error) {
 	s := &Store{db: db, options: o.withDefaults()}
-	row, err := s.migrate(ctx)
+	err := s.introduce(ctx)
+	var row repository
+	if err == nil {
+		row, err = s.migrate(ctx)
+	}
 	if err == nil {
 		s.id = row.id
 		err = s.openLocks(ctx, row)
 	}
 	if err != nil {
-		return nil, withClose(err, s.Close())
+		return nil, withClose(outOfReach(err), s.Close())
 	}
 	return s, nil
 }
@@ -160,12 +172,19 @@ func (o Options) withDefaults() Options {
 	if o.migrations == nil {
 		o.migrations = migrations
 	}
+	if o.lease == 0 {
+		o.lease = defaultLease
+	}
 	return o
 }
 
 // openLocks opens the lock folder and records its id.
 func (s *Store) openLocks(ctx context.Context, row repository) (err error) {
 	if s.options.ReadOnly {
+		return nil
+	}
+	if s.leased() {
+		s.openHostLocks(row.id)
 		return nil
 	}
 	if s.locks, err = files.OpenLocks(s.options.LockFolder); err != nil || row.lockFolder == s.locks.ID() {
@@ -177,16 +196,29 @@ func (s *Store) openLocks(ctx context.Context, row repository) (err error) {
 	})
 }
 
+// openHostLocks opens the folder of this host's locks. A host without one has leases.
+func (s *Store) openHostLocks(repository string) {
+	folder := s.options.lockFolderOn(repository)
+	if folder == "" {
+		return
+	}
+	locks, err := files.OpenLocks(folder)
+	if err != nil {
+		return
+	}
+	probe, err := locks.TryLock("probe-" + s.options.NewID())
+	if err != nil {
+		return // the file system has no locks
+	}
+	_ = (&heldLock{lock: probe, path: probe.Path()}).Close()
+	s.locks = locks
+}
+
 // ID returns the repository's own id, a UUID that was drawn when it was made.
 func (s *Store) ID() string { return s.id }
 
 // Location says where the repository is, for people.
-func (s *Store) Location() string {
-	if s.options.Path != "" {
-		return s.options.Path
-	}
-	return s.db.Location()
-}
+func (s *Store) Location() string { return s.options.location(s.db) }
 
 // Close closes the connections. Launches stay locked until their own Close.
 func (s *Store) Close() error {

@@ -38,6 +38,9 @@ func (l *storeLedger) Claim(ctx context.Context, step batch.StepKey, lanes int) 
 		if err := sqldb.Lock(ctx, tx, targetTable); err != nil {
 			return err
 		}
+		if err := l.store.guard(ctx, tx, step); err != nil {
+			return err
+		}
 		claimed, err = l.table.claim(ctx, tx, step, lanes)
 		return err
 	})
@@ -72,6 +75,9 @@ func (l *storeLedger) save(ctx context.Context, lane batch.LaneKey, c batch.Chec
 	}
 	swapped := false
 	err = l.store.write(ctx, func(tx *sqldb.Tx) error {
+		if err := l.store.guard(ctx, tx, lane.StepKey); err != nil {
+			return err
+		}
 		swapped, err = swapTarget(ctx, tx, lane, at, c, l.store.now())
 		return err
 	})
@@ -86,7 +92,10 @@ func (l *storeLedger) save(ctx context.Context, lane batch.LaneKey, c batch.Chec
 
 // settle finds out whether a checkpoint was saved, and returns nil where it was.
 func (l *storeLedger) settle(ctx context.Context, lane batch.LaneKey, c batch.Checkpoint, reason error) error {
-	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
+	if errors.Is(reason, batch.ErrFenced) {
+		return reason
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.store.patience())
 	defer cancel()
 	row, err := l.load(ctx, lane)
 	switch {

@@ -28,12 +28,7 @@ var backends = map[string]func(t *testing.T) opener{
 		dsn, locks := postgresSchema(t), filepath.Join(t.TempDir(), "locks")
 		return func(t *testing.T) *Store {
 			t.Helper()
-			s, err := OpenOn(t.Context(), openPostgres(t, dsn), Options{LockFolder: locks, Now: fixedClock})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { closeStore(t, s) })
-			return s
+			return openWith(t, Options{Path: dsn, LockFolder: locks, Now: fixedClock})
 		}
 	},
 }

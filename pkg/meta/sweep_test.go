@@ -110,7 +110,10 @@ func TestOwnerInAnotherLockFolderIsNotJudged(t *testing.T) {
 			t.Errorf("marked %v, %v; want nothing", marked, err)
 		}
 		refusal := refused(t, s, identified("2026-11-20"), batch.ErrRunning)
-		if !strings.Contains(refusal.Hint, "/old/batchctl.db.locks") || !strings.Contains(refusal.Hint, s.locks.Folder()) {
+		switch {
+		case s.leased() && (!strings.Contains(refusal.Message, "its lease lasts until") || !strings.Contains(refusal.Message, ThisProcess().String())):
+			t.Errorf("got %q, want the owner and its lease", refusal.Message)
+		case !s.leased() && (!strings.Contains(refusal.Hint, "/old/batchctl.db.locks") || !strings.Contains(refusal.Hint, s.locks.Folder())):
 			t.Errorf("got hint %q, want both folders", refusal.Hint)
 		}
 		each := eachRun("a.csv")

@@ -19,6 +19,8 @@ func (s *Store) write(ctx context.Context, fn func(tx *sqldb.Tx) error) error {
 }
 
 func (s *Store) writeLocked(ctx context.Context, fn func(tx *sqldb.Tx) error) (err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	conn, err := s.writerConn(ctx)
 	if err != nil {
 		return err
@@ -60,6 +62,8 @@ func (s *Store) read(ctx context.Context, fn func(q sqldb.Querier) error) error 
 }
 
 func (s *Store) readSnapshot(ctx context.Context, fn func(q sqldb.Querier) error) (err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
 		return err
@@ -93,13 +97,17 @@ func (s *Store) explain(err error) error {
 	case strings.HasPrefix(code, "SQLITE_BUSY"), strings.HasPrefix(code, "SQLITE_LOCKED"):
 		return fault.Wrap(fault.Environment, err, "job repository %s", s.Location()).
 			WithHint("another process writes to it for very long; find it with: fuser %s", s.Location())
+	case s.leased() && (code == "42501" || code == "3F000"):
+		return s.noRight(err, code)
+	case s.leased() && fault.ClassOf(err) == fault.Transient:
+		return fault.Wrap(fault.Transient, err, "job repository %s", s.Location())
 	}
 	return fault.Wrap(fault.Environment, err, "job repository %s", s.Location())
 }
 
-// fromDatabase reports whether a code is a database's: a name of SQLite's, or an SQLSTATE.
+// fromDatabase reports whether a code is a database's: a name of SQLite's, an SQLSTATE, or that of a lost connection.
 func fromDatabase(code string) bool {
-	return strings.HasPrefix(code, "SQLITE_") || len(code) == 5 && strings.ToUpper(code) == code
+	return strings.HasPrefix(code, "SQLITE_") || code == sqldb.LostConnection || len(code) == 5 && strings.ToUpper(code) == code
 }
 
 func (s *Store) damagedFile(err error) error {
