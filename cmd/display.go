@@ -67,6 +67,10 @@ func newTeller(to display) *teller {
 func (t *teller) Observe(e batch.Event) {
 	t.mu.Lock()
 	switch e := e.(type) {
+	case batch.Waiting:
+		t.mu.Unlock()
+		t.to.Say(e.Message)
+		return
 	case batch.Notice:
 		if !t.begun {
 			t.early = append(t.early, e)
@@ -96,6 +100,16 @@ func (t *teller) flush() {
 	for _, e := range early {
 		t.to.Observe(e)
 	}
+}
+
+// whatEnds says what a first signal to stop waits for.
+func (t *teller) whatEnds() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.begun {
+		return "; nothing was started yet"
+	}
+	return "; the chunk in hand is finished first (a second signal rolls it back and leaves at once)"
 }
 
 // standing is a line for each running step.

@@ -17,6 +17,7 @@ const (
 	exitFailed         = 1
 	exitUsage          = 2
 	exitEnvironment    = 3
+	exitSkips          = 4
 	exitTooManySkips   = 5
 	exitRunning        = 6
 	exitComplete       = 7
@@ -38,6 +39,8 @@ func exitCode(err error, started, worked bool) int {
 		return exitCompleted
 	case errors.As(err, &signalled):
 		return signalled.code()
+	case errors.Is(err, errSkips):
+		return exitSkips
 	case errors.Is(err, runner.ErrTimedOut):
 		return exitTimedOut
 	case errors.Is(err, batch.ErrStopped):

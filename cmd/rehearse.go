@@ -30,7 +30,7 @@ type rehearsedStep struct {
 }
 
 // rehearse does a dry run and tells what a run would have written.
-func (a *app) rehearse(ctx context.Context, request plan.RunRequest) error {
+func (a *app) rehearse(ctx context.Context, request plan.RunRequest, failOnSkip bool) error {
 	engine, err := a.engine()
 	if err != nil {
 		return err
@@ -47,6 +47,9 @@ func (a *app) rehearse(ctx context.Context, request plan.RunRequest) error {
 	err = signals.reason(err)
 	if found == nil {
 		return err
+	}
+	if err == nil && failOnSkip {
+		err = refuseSkips(found.Tried())
 	}
 	a.rehearsed(found, err)
 	if err == nil {

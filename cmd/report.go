@@ -156,7 +156,7 @@ func junitReport(d runDocument) ([]byte, error) {
 		}
 		suite.Cases = append(suite.Cases, one)
 	}
-	if d.Status != batch.Completed && !told {
+	if (d.Status != batch.Completed || len(d.Errors) > 0) && !told {
 		suite.Cases = append(suite.Cases, junitCase{Name: "job", Class: d.Job, Error: junitErrors(d)})
 		suite.Errors++
 	}

@@ -31,6 +31,7 @@ func newRestartCommand(a *app) *cobra.Command {
 	c.Flags().StringArrayVarP(&o.parameters, "param", "p", nil, "a secret or not identifying parameter, `name=value`")
 	addReportFlag(c, &o)
 	addDriftFlags(c, &o)
+	addOverrideFlags(c, &o)
 	return c
 }
 
@@ -43,7 +44,11 @@ func runRestart(a *app, c *cobra.Command, o runOptions, which string) error {
 	if err != nil {
 		return err
 	}
-	request := plan.RestartRequest{Which: which, Parameters: parameters, Drift: o.drift()}
+	overrides, err := o.overrides(c)
+	if err != nil {
+		return err
+	}
+	request := plan.RestartRequest{Which: which, Parameters: parameters, Drift: o.drift(), Overrides: overrides}
 	return a.execute(c.Context(), o, report, func(ctx context.Context, e *plan.Engine, w plan.Watcher) (*plan.Outcome, error) {
 		return e.Restart(ctx, request, w)
 	})

@@ -22,6 +22,10 @@ type runOptions struct {
 	adopt         bool
 	fresh         bool
 	onOverlap     string
+	waitLock      durationFlag
+	failOnSkip    bool
+	failFast      bool
+	timeout       durationFlag
 	dryRun        bool
 	report        string
 }
@@ -33,10 +37,12 @@ func newRunCommand(a *app) *cobra.Command {
 		Short: "Start the job instance that the parameters name, or continue it where it failed or stopped",
 		Long: "run starts the job instance that the identifying parameters name. Where an earlier execution of it failed or stopped,\n" +
 			"it is continued exactly where it was; where one completed, nothing is done and the exit code is 7.\n\n" +
-			"Exit codes: 0 completed, 1 failed, 2 wrong definition or usage, 3 file, database or secret out of reach, 6 running\n" +
-			"already, 7 complete already, 8 not restartable, 9 nothing was read, 11 stopped, 130 and 143 stopped by a signal.",
+			"Exit codes: 0 completed, 1 failed, 2 wrong definition or usage, 3 file, database or secret out of reach, 4 skips with\n" +
+			"--fail-on-skip, 5 too many skips or a check failed, 6 running already, 7 complete already, 8 not restartable, 9 nothing\n" +
+			"was read, 10 timed out, 11 stopped, 130 and 143 stopped by a signal.",
 		Example: "  batchctl run jobs/settlement.yaml -p date=yesterday\n" +
 			"  batchctl run jobs/settlement.yaml -p date=2026-11-20 --dry-run\n" +
+			"  batchctl run jobs/settlement.yaml -p date=today --on-overlap wait --wait-lock 30m\n" +
 			"  batchctl run jobs/quickstart.yaml --quiet --report build/report.xml",
 		Args:              oneArgument("the path of a job definition"),
 		ValidArgsFunction: completeFiles(false),
@@ -45,11 +51,11 @@ func newRunCommand(a *app) *cobra.Command {
 	flags := c.Flags()
 	flags.StringArrayVarP(&o.parameters, "param", "p", nil, "a parameter of the job, `name=value`; may be given many times")
 	flags.StringVar(&o.ifComplete, "if-complete", "fail", "where the instance is complete: `fail|skip`, with exit code 7 or 0")
-	flags.StringVar(&o.onOverlap, "on-overlap", "", "where the instance is running: `fail|skip`, with exit code 6 or 0; as the definition says where not given")
 	flags.BoolVar(&o.isNew, "new", false, "a new instance of an each_run job, also where an unfinished one is there")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "read and process everything, write and record nothing, and say what would have been written")
 	addReportFlag(c, &o)
 	addDriftFlags(c, &o)
+	addOverrideFlags(c, &o)
 	return c
 }
 
@@ -78,16 +84,17 @@ func runRun(a *app, c *cobra.Command, o runOptions, path string) error {
 	if o.ifComplete != "fail" && o.ifComplete != "skip" {
 		return usageError(c, "--if-complete: unknown value %q", o.ifComplete).WithHint("known: fail, skip")
 	}
-	if o.onOverlap != "" && o.onOverlap != "fail" && o.onOverlap != "skip" {
-		return usageError(c, "--on-overlap: unknown value %q", o.onOverlap).WithHint("known: fail, skip")
+	overrides, err := o.overrides(c)
+	if err != nil {
+		return err
 	}
 	report, err := newReport(c, o.report)
 	if err != nil {
 		return err
 	}
-	request := plan.RunRequest{Path: path, Parameters: parameters, New: o.isNew, OnOverlap: o.onOverlap, Drift: o.drift()}
+	request := plan.RunRequest{Path: path, Parameters: parameters, New: o.isNew, Drift: o.drift(), Overrides: overrides}
 	if o.dryRun {
-		return a.rehearse(c.Context(), request)
+		return a.rehearse(c.Context(), request, o.failOnSkip)
 	}
 	return a.execute(c.Context(), o, report, func(ctx context.Context, e *plan.Engine, w plan.Watcher) (*plan.Outcome, error) {
 		return e.Run(ctx, request, w)
@@ -129,6 +136,9 @@ func (a *app) execute(ctx context.Context, o runOptions, r *report, run start) e
 	outcome, err := run(ctx, engine, plan.Watcher{Observer: shown, Stop: signals.stop})
 	shown.flush()
 	err = signals.reason(err)
+	if err == nil && o.failOnSkip {
+		err = refuseSkips(outcome.Execution.Steps)
+	}
 	code := exitCode(err, outcome != nil, outcome.Worked())
 	if code == exitComplete && o.ifComplete == "skip" || errors.Is(err, plan.ErrOverlapSkipped) {
 		return a.nothingToDo(err)
@@ -155,7 +165,7 @@ func (a *app) answer(s *signals, t *teller) func() {
 				t.tell(a.stderr)
 			case <-stop:
 				stop = nil
-				t.to.Say(s.first.Error() + "; the chunk in hand is finished first (a second signal rolls it back and leaves at once)")
+				t.to.Say(s.first.Error() + t.whatEnds())
 			case <-done:
 				return
 			}

@@ -156,7 +156,7 @@ func statusLine(o *plan.Outcome, err error) (status, rest string) {
 		skipped += s.Total.Skip()
 	}
 	status = string(o.Execution.Status)
-	if skipped > 0 && err == nil {
+	if skipped > 0 && o.Execution.Status == batch.Completed {
 		status += " WITH SKIPS"
 	}
 	return status, "in " + shortDuration(o.Elapsed)

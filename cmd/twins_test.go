@@ -11,6 +11,7 @@ import (
 // twinValues are values that differ from the defaults, for flags that do not take any.
 var twinValues = map[string]string{
 	"output": "json", "log-format": "json", "log-level": "debug", "if-complete": "skip", "on-overlap": "skip",
+	"wait-lock": "30m", "timeout": "2h",
 }
 
 func twinValue(f *pflag.Flag) string {

@@ -136,8 +136,15 @@ func runPlan(a *app, ctx context.Context, path string, parameters map[string]str
 func (a *app) planText(d *plan.Description) {
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "job\t%s\n", d.Job)
+	if d.Description != "" {
+		fmt.Fprintf(w, "description\t%s\n", d.Description)
+	}
 	fmt.Fprintf(w, "instance\t%s\n", d.Instance)
 	fmt.Fprintf(w, "next run\t%s\n", d.NextRun)
+	fmt.Fprintf(w, "on overlap\t%s\n", d.OnOverlap)
+	if d.Timeout != "" {
+		fmt.Fprintf(w, "timeout\t%s\n", d.Timeout)
+	}
 	fmt.Fprintf(w, "time zone\t%s\n", zoneText(d.TimeZone, time.Now()))
 	fmt.Fprintf(w, "base folder\t%s\n", d.Base)
 	for _, p := range d.Parameters {

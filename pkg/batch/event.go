@@ -67,7 +67,13 @@ type Output struct {
 	Line   string
 }
 
-// Notice is something a person should know that changes nothing: a partial file that was missing, a lock that waits.
+// Waiting is said before the job has started, where it waits until another execution of its instance has ended.
+type Waiting struct {
+	Execution int64 // the other one
+	Message   string
+}
+
+// Notice is something a person should know that changes nothing, such as a partial file that was missing.
 type Notice struct {
 	Step    *StepExecution // nil where it is about the job
 	Message string
@@ -82,4 +88,5 @@ func (JobEnded) event()     {}
 func (ChunkRetried) event() {}
 func (FlowMoved) event()    {}
 func (Output) event()       {}
+func (Waiting) event()      {}
 func (Notice) event()       {}

@@ -21,7 +21,7 @@ type Job struct {
 	Steps       []Step                 `yaml:"steps,required" help:"in order; the first is the start"`
 	Timeout     config.Duration        `yaml:"timeout" help:"the job stops at a chunk boundary when it takes longer; it can be restarted"`
 	Restartable bool                   `yaml:"restartable,literal" default:"true" help:"false: a failed instance is not continued"`
-	OnOverlap   string                 `yaml:"on_overlap,literal" enum:"fail|skip" default:"fail" help:"when another execution of this instance is running"`
+	OnOverlap   Overlap                `yaml:"on_overlap" help:"when another execution of this instance is running: fail where absent; wait for 10m at most where nothing says"`
 	Workdir     string                 `yaml:"workdir,literal" help:"where relative paths start, itself relative to the folder of this file"`
 
 	Path string // of the file, as the user named it

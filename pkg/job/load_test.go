@@ -43,7 +43,7 @@ func TestLoadReadsTheQuickstart(t *testing.T) {
 	for name, c := range map[string]struct{ got, want any }{
 		"name":        {j.Name, "quickstart"},
 		"instance":    {j.Instance, job.InstanceEachRun},
-		"overlap":     {j.OnOverlap, "fail"},
+		"overlap":     {j.OnOverlap.Over(job.Overlap{}), job.Overlap{Do: "fail", Wait: config.Duration(job.DefaultWait)}},
 		"restartable": {j.Restartable, true},
 		"step":        {step.Name, "load"},
 		"chunk":       {step.ChunkSize(), 500},
@@ -272,5 +272,37 @@ func TestStoredTextHasNoPasswords(t *testing.T) {
 	want := strings.NewReplacer("canary-1", "***", "canary-2", "***").Replace(connections + minimal)
 	if got != want {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestOverlapIsAWordOrABoundedWait(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		text string
+		want job.Overlap
+	}{
+		{"fail", job.Overlap{Do: "fail"}},
+		{"skip", job.Overlap{Do: "skip"}},
+		{"wait", job.Overlap{Do: "wait"}},
+		{"{wait: 2h}", job.Overlap{Do: "wait", Wait: config.Duration(2 * time.Hour)}},
+	} {
+		if got := load(t, minimal+"on_overlap: "+c.text+"\n").OnOverlap; got != c.want {
+			t.Errorf("%s: got %+v, want %+v", c.text, got, c.want)
+		}
+	}
+}
+
+func TestOverlapOfARunCountsMoreThanThatOfTheDefinition(t *testing.T) {
+	t.Parallel()
+	defined := job.Overlap{Do: "wait", Wait: config.Duration(time.Hour)}
+	for _, c := range []struct{ given, below, want job.Overlap }{
+		{job.Overlap{}, job.Overlap{}, job.Overlap{Do: "fail", Wait: config.Duration(job.DefaultWait)}},
+		{job.Overlap{}, defined, defined},
+		{job.Overlap{Do: "skip"}, defined, job.Overlap{Do: "skip", Wait: defined.Wait}},
+		{job.Overlap{Wait: 5}, defined, job.Overlap{Do: "wait", Wait: 5}},
+	} {
+		if got := c.given.Over(c.below); got != c.want {
+			t.Errorf("%+v over %+v: got %+v, want %+v", c.given, c.below, got, c.want)
+		}
 	}
 }

@@ -64,6 +64,25 @@ func (s *Store) Abandon(ctx context.Context, execution int64) error {
 	})
 }
 
+// Running reports whether an execution is under way: recorded as running, by a process that is not known to be dead. An
+// unknown one is not.
+func (s *Store) Running(ctx context.Context, execution int64) (running bool, err error) {
+	err = s.read(ctx, func(q sqldb.Querier) error {
+		row, err := job(ctx, q, "where e.JOB_EXECUTION_ID = ?", execution)
+		if err != nil || row == nil || !row.execution.Status.Running() {
+			return err
+		}
+		who, err := s.owner(ctx, q, execution)
+		if err != nil {
+			return err
+		}
+		state, err := s.judge(who)
+		running = !state.isDead()
+		return err
+	})
+	return running, err
+}
+
 // existing returns an execution; an unknown id is a refusal.
 func existing(ctx context.Context, q sqldb.Querier, id int64) (*jobRow, error) {
 	row, err := job(ctx, q, "where e.JOB_EXECUTION_ID = ?", id)

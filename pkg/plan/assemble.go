@@ -41,7 +41,7 @@ func (p *prepared) connections(ctx context.Context) *connections {
 
 func (a *assembly) job() *runner.Job {
 	var steps []runner.Step
-	j := &runner.Job{Timeout: time.Duration(a.prepared.job.Timeout)}
+	j := &runner.Job{Timeout: a.prepared.bound()}
 	for i := range a.prepared.job.Steps {
 		steps = append(steps, a.step(&a.prepared.job.Steps[i]))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/config"
@@ -17,10 +18,13 @@ import (
 // Description is what would run. Secrets are hidden in it.
 type Description struct {
 	Job         string                  `json:"job"`
+	Description string                  `json:"description,omitempty"`
 	Instance    string                  `json:"instance"`
 	NextRun     string                  `json:"next_run"`
 	TimeZone    string                  `json:"time_zone"`
 	Base        string                  `json:"base_folder"`
+	OnOverlap   string                  `json:"on_overlap"`
+	Timeout     string                  `json:"timeout,omitempty"`
 	Parameters  []ParameterDescription  `json:"parameters"`
 	Connections []ConnectionDescription `json:"connections"`
 	Steps       []StepDescription       `json:"steps"`
@@ -63,9 +67,13 @@ func (e *Engine) Describe(ctx context.Context, path string, given map[string]str
 	if err := p.check(e.Secrets); err != nil {
 		return nil, err
 	}
-	d := &Description{Job: p.job.Name, TimeZone: p.location.String(), Base: p.place.Base,
+	d := &Description{Job: p.job.Name, Description: p.job.Description, TimeZone: p.location.String(), Base: p.place.Base,
+		OnOverlap:  overlapText(p.job.OnOverlap.Over(job.Overlap{})),
 		Parameters: []ParameterDescription{}, Connections: []ConnectionDescription{}}
 	d.Instance = instanceText(p)
+	if bound := p.bound(); bound > 0 {
+		d.Timeout = shortest(bound)
+	}
 	for _, parameter := range p.parameters.List {
 		value := parameter.Value
 		if parameter.Secret {
@@ -88,6 +96,13 @@ func instanceText(p *prepared) string {
 		return "a new one with every run"
 	}
 	return "identified by its parameters, key " + p.parameters.Key()
+}
+
+func overlapText(o job.Overlap) string {
+	if o.Do == job.OverlapWait {
+		return o.Do + " for " + shortest(time.Duration(o.Wait)) + " at most"
+	}
+	return o.Do
 }
 
 func (p *prepared) describeStep(s *job.Step) StepDescription {
@@ -156,13 +171,24 @@ func nextAfter(last *batch.JobExecution, p *prepared) string {
 	case last.Status == batch.Abandoned:
 		return fmt.Sprintf("refused: execution %d was abandoned", last.ID)
 	case last.Status.Running():
-		return fmt.Sprintf("refused while execution %d is running; continues it where its process has died", last.ID)
+		return nextBeside(last, p.overrides.Overlap.Over(p.job.OnOverlap))
 	case !p.job.Restartable:
 		return fmt.Sprintf("refused: execution %d is %s, and the job is not restartable", last.ID, last.Status)
 	case last.Definition.Hash != p.definition().Hash:
 		return fmt.Sprintf("continues execution %d, which is %s; the definition was changed since: needs --accept-changes or --as-recorded", last.ID, last.Status)
 	}
 	return fmt.Sprintf("continues execution %d, which is %s%s", last.ID, last.Status, whereFrom(last))
+}
+
+// nextBeside says what a run would do while another execution is running.
+func nextBeside(last *batch.JobExecution, o job.Overlap) string {
+	switch o.Do {
+	case job.OverlapSkip:
+		return fmt.Sprintf("does nothing while execution %d is running; continues it where its process has died", last.ID)
+	case job.OverlapWait:
+		return fmt.Sprintf("waits while execution %d is running, for %s at most, and decides anew when it has ended", last.ID, shortest(time.Duration(o.Wait)))
+	}
+	return fmt.Sprintf("refused while execution %d is running; continues it where its process has died", last.ID)
 }
 
 // whereFrom says in which step an execution would be continued.

@@ -19,6 +19,7 @@ type prepared struct {
 	location   *time.Location
 	parameters *job.Parameters
 	names      *config.Names // params.*, job.*, and what steps leave behind; upon env.* and file:*
+	overrides  Overrides
 }
 
 // load reads and checks the definition at a path as the user typed it.

@@ -32,6 +32,17 @@ type RehearsedStep struct {
 	Target   string // where its records would have gone
 }
 
+// Tried returns the executions of the steps that were tried.
+func (r *Rehearsal) Tried() []*batch.StepExecution {
+	var tried []*batch.StepExecution
+	for _, s := range r.Steps {
+		if s.Step != nil {
+			tried = append(tried, s.Step)
+		}
+	}
+	return tried
+}
+
 // Rehearse reads and processes all that a run would from the beginning, writes nothing and records nothing. Databases are
 // opened for reading only. A step that needs what an earlier one would have left behind is not tried. It ends at the
 // first error, as a run does; the Rehearsal is nil where nothing was tried.
@@ -47,6 +58,7 @@ func (e *Engine) Rehearse(ctx context.Context, r RunRequest, w Watcher) (rehears
 	if err := p.check(e.Secrets); err != nil {
 		return nil, err
 	}
+	p.overrides = r.Overrides
 	rehearsal = &Rehearsal{Execution: &batch.JobExecution{
 		Instance: batch.JobInstance{Name: p.job.Name, Key: p.parameters.Key()}, Parameters: p.parameters.List,
 	}}
@@ -111,12 +123,21 @@ func (s *stage) rehearse(ctx context.Context, step *job.Step) error {
 	r := &runner.Runner{
 		Repository: forgetful{}, Observer: withoutJob{s.observer}, Now: s.engine.Now, After: s.engine.After, Stop: s.watcher.Stop, CheckpointEvery: time.Second,
 	}
-	err := r.Run(ctx, &runner.Job{Flow: runner.Sequence(s.tryStep(step))}, execution)
+	err := r.Run(ctx, &runner.Job{Flow: runner.Sequence(s.tryStep(step)), Timeout: s.left()}, execution)
 	if len(execution.Steps) > 0 {
 		tried.Step = execution.Steps[0]
 		s.rehearsal.Steps = append(s.rehearsal.Steps, tried)
 	}
 	return err
+}
+
+// left is what is left of the time that the job may take, 0 for ever.
+func (s *stage) left() time.Duration {
+	bound := s.prepared.bound()
+	if bound == 0 {
+		return 0
+	}
+	return max(1, bound-s.engine.Now().Sub(s.execution.Started))
 }
 
 // tryStep is a step whose writer is checked, and then left out.

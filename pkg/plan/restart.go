@@ -19,6 +19,7 @@ type RestartRequest struct {
 	Which      string            // id of an execution, name of a job, or "" for the only candidate
 	Parameters map[string]string // secret ones, and changes of those that do not identify the instance
 	Drift      Drift
+	Overrides
 }
 
 // Restart continues a failed or stopped execution as a new execution of its instance, with its parameters.
@@ -31,6 +32,7 @@ func (e *Engine) Restart(ctx context.Context, r RestartRequest, w Watcher) (*Out
 	if err != nil {
 		return nil, err
 	}
+	p.overrides = r.Overrides
 	return e.launch(ctx, p, meta.Request{Restart: previous.ID, Drift: r.Drift.definition()}, r.Drift, w)
 }
 
@@ -64,7 +66,7 @@ func onlyCandidate(ctx context.Context, store *meta.Store, job string) (int64, e
 	case 1:
 		return candidates[0].Execution.ID, nil
 	case 0:
-		return 0, noCandidate(ctx, store, job)
+		return onlyRunning(ctx, store, job)
 	}
 	var lines []string
 	for _, c := range candidates {
@@ -72,6 +74,19 @@ func onlyCandidate(ctx context.Context, store *meta.Store, job string) (int64, e
 	}
 	return 0, fault.New(fault.Definition, "%d executions can be restarted: %s", len(candidates), strings.Join(lines, ", ")).
 		WithCode("ambiguous").WithHint("name one: batchctl restart %d", candidates[0].Execution.ID)
+}
+
+// onlyRunning returns the id of the one execution that is running, of a job or of all: it may be waited for, and be
+// restarted where it fails.
+func onlyRunning(ctx context.Context, store *meta.Store, job string) (int64, error) {
+	running, err := store.Executions(ctx, meta.Filter{Job: job, Status: []batch.Status{batch.Starting, batch.Started, batch.Stopping}, Limit: 2})
+	if err != nil {
+		return 0, err
+	}
+	if len(running) != 1 {
+		return 0, noCandidate(ctx, store, job)
+	}
+	return running[0].Execution.ID, nil
 }
 
 // noCandidate says why there is nothing to restart: a job that runs, is complete, or was never run.

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +19,23 @@ type RunRequest struct {
 	Path       string            // of the definition, as the user typed it
 	Parameters map[string]string // as given
 	New        bool              // a new instance of an each_run job in any case
-	OnOverlap  string            // fail or skip: what a running execution of the instance means; "" is the definition's
 	Drift      Drift
+	Overrides
+}
+
+// Overrides is what a run says otherwise than its definition. The zero Overrides says nothing.
+type Overrides struct {
+	Overlap  job.Overlap    // what a running execution of the instance means
+	FailFast bool           // no record is skipped: the first one that would be fails its step
+	Timeout  *time.Duration // of the job, 0 for none; nil is the definition's
+}
+
+// bound is how long the job may take, 0 for ever.
+func (p *prepared) bound() time.Duration {
+	if p.overrides.Timeout != nil {
+		return *p.overrides.Timeout
+	}
+	return time.Duration(p.job.Timeout)
 }
 
 // checkpointEvery is how often at most a step without a target database saves its checkpoint.
@@ -38,15 +52,9 @@ func (e *Engine) Run(ctx context.Context, r RunRequest, w Watcher) (*Outcome, er
 	if err != nil {
 		return nil, err
 	}
-	outcome, err := e.launch(ctx, p, meta.Request{New: r.New, Drift: r.Drift.definition()}, r.Drift, w)
-	if onOverlap := cmp.Or(r.OnOverlap, p.job.OnOverlap); outcome == nil && errors.Is(err, batch.ErrRunning) && onOverlap == "skip" {
-		return nil, fmt.Errorf("%w: %w", ErrOverlapSkipped, err)
-	}
-	return outcome, err
+	p.overrides = r.Overrides
+	return e.launch(ctx, p, meta.Request{New: r.New, Drift: r.Drift.definition()}, r.Drift, w)
 }
-
-// ErrOverlapSkipped means that the instance is running already, and that this is to be taken for success.
-var ErrOverlapSkipped = errors.New("skipped")
 
 // launch checks a prepared job, records its execution and runs it.
 func (e *Engine) launch(ctx context.Context, p *prepared, request meta.Request, drift Drift, w Watcher) (*Outcome, error) {
@@ -62,7 +70,7 @@ func (e *Engine) launch(ctx context.Context, p *prepared, request meta.Request, 
 	request.EachRun = p.job.Instance == job.InstanceEachRun
 	request.Parameters, request.Definition = p.parameters.List, p.definition()
 	request.NotRestartable = !p.job.Restartable
-	launched, err := store.Launch(ctx, request)
+	launched, err := e.enter(ctx, store, request, p.overrides.Overlap.Over(p.job.OnOverlap), w)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +99,7 @@ func (e *Engine) recorded(p *prepared, l *meta.Launch, drift Drift) (*prepared, 
 	if err != nil {
 		return nil, err
 	}
+	recorded.overrides = p.overrides
 	return recorded, recorded.check(e.Secrets)
 }
 

@@ -23,6 +23,9 @@ func (a *assembly) tolerance(s *job.Step) runner.Tolerance {
 			t.Skip.Ratio = float64(*s.Skip.Ratio)
 		}
 	}
+	if a.prepared.overrides.FailFast {
+		t.Skip.On = nil // what earlier attempts have skipped still counts
+	}
 	return t
 }
 
