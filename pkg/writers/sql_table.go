@@ -19,7 +19,7 @@ type sqlTable struct {
 	env  *catalog.Env
 
 	columns []sqldb.Column // of the table; nil: there is none yet
-	made    bool           // the table was made since Open: whether that is committed nobody has said
+	made    bool           // the table was made in this transaction
 	bulk    bool           // COPY may be used
 	unique  bool           // the key names at most one row
 	wrote   bool
@@ -135,8 +135,28 @@ func (w *sqlTable) State() (batch.State, error) {
 	return json.Marshal(sqlState{Wrote: true, Table: w.conf.Table})
 }
 
-// Flush does nothing: rows become durable with their transaction.
-func (w *sqlTable) Flush(context.Context, batch.Tx) error { return nil }
+// Flush looks whether a table that was made is still there; the rows become durable with their transaction.
+func (w *sqlTable) Flush(ctx context.Context, tx batch.Tx) error {
+	if !w.made {
+		return nil
+	}
+	target, err := sqlTransaction(tx)
+	if err != nil {
+		return err
+	}
+	err = w.lookAgain(ctx, target)
+	w.made = false // it commits with tx; where that fails the writer is opened again
+	return err
+}
+
+// lookAgain looks for a table that was made in this transaction: a savepoint may have taken it away, with all its rows.
+func (w *sqlTable) lookAgain(ctx context.Context, tx *sqldb.Tx) error {
+	if err := w.look(ctx, tx); err != nil || w.columns != nil {
+		return err
+	}
+	w.made, w.wrote = false, false
+	return nil
+}
 
 // Close does nothing: the transaction is the runner's, the connection the plan's.
 func (w *sqlTable) Close() error { return nil }

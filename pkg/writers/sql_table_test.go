@@ -10,6 +10,7 @@ import (
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/record"
+	"batchctl/pkg/sqldb"
 )
 
 func TestCreateMakesTheTableFromTheFieldsOfTheFirstRecords(t *testing.T) {
@@ -58,6 +59,32 @@ func TestATableThatARollbackTookAwayIsMadeAgain(t *testing.T) {
 		}
 		if err := r.commit(w, sqlRecords(r, schema, "2|b")); err != nil {
 			r.Fatal(err)
+		}
+		r.want("select id, name from p", "2|b")
+	})
+}
+
+// Isolation undoes a range of rows to a savepoint, also where the writer itself has seen nothing wrong with them.
+func TestATableThatASavepointTookAwayIsMadeAgain(t *testing.T) {
+	eachSQL(t, func(r *sqlRig) {
+		w := r.writer(sqlConf{Table: "p", Create: true})
+		if err := w.Open(r.Context(), nil); err != nil {
+			r.Fatal(err)
+		}
+		rows := sqlRecords(r, sqlSchema(r, "id:int name"), "1|a", "2|b")
+		undone := func(tx *sqldb.Tx) error {
+			return errors.Join(tx.Savepoint(r.Context()), w.Write(r.Context(), tx, rows), tx.RollbackTo(r.Context()), tx.Release(r.Context()))
+		}
+		nothing := r.transact(func(tx *sqldb.Tx) error { return errors.Join(undone(tx), w.Flush(r.Context(), tx)) })
+		state, err := w.State()
+		if nothing != nil || err != nil || state != nil {
+			r.Errorf("nothing was left: got state %s, %v, %v", state, err, nothing)
+		}
+		err = r.transact(func(tx *sqldb.Tx) error {
+			return errors.Join(undone(tx), w.Write(r.Context(), tx, rows[1:]), w.Flush(r.Context(), tx))
+		})
+		if state, _ := w.State(); err != nil || state == nil {
+			r.Fatalf("got state %s, %v", state, err)
 		}
 		r.want("select id, name from p", "2|b")
 	})

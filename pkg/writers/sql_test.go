@@ -168,6 +168,16 @@ func (r *sqlRig) try(conf sqlConf, chunks ...[]record.Record) error {
 
 func (r *sqlRig) commit(w batch.Writer, rows []record.Record) error {
 	r.Helper()
+	return r.transact(func(tx *sqldb.Tx) error {
+		if err := w.Write(r.Context(), tx, rows); err != nil {
+			return err
+		}
+		return w.Flush(r.Context(), tx)
+	})
+}
+
+func (r *sqlRig) transact(fn func(tx *sqldb.Tx) error) error {
+	r.Helper()
 	conn, err := r.db.Conn(r.Context())
 	if err != nil {
 		r.Fatal(err)
@@ -177,10 +187,7 @@ func (r *sqlRig) commit(w batch.Writer, rows []record.Record) error {
 	if err != nil {
 		r.Fatal(err)
 	}
-	if err := w.Write(r.Context(), tx, rows); err != nil {
-		return errors.Join(err, tx.Rollback(r.Context()))
-	}
-	if err := w.Flush(r.Context(), tx); err != nil {
+	if err := fn(tx); err != nil {
 		return errors.Join(err, tx.Rollback(r.Context()))
 	}
 	return tx.Commit(r.Context())

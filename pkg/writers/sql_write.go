@@ -51,6 +51,11 @@ func (w *sqlTable) forget() {
 
 // prepare binds the schema, makes the table where it is missing, and plans the rows.
 func (w *sqlTable) prepare(ctx context.Context, tx *sqldb.Tx, rows []record.Record) error {
+	if w.made {
+		if err := w.lookAgain(ctx, tx); err != nil {
+			return err
+		}
+	}
 	if schema := rows[0].Schema; w.schema != schema {
 		if w.columns == nil {
 			if err := w.create(ctx, tx, schema); err != nil {
