@@ -21,6 +21,7 @@ type Env struct {
 	Base     string // absolute folder that relative paths start at
 	Location *time.Location
 	Now      func() time.Time
+	After    func(time.Duration) <-chan time.Time // time.After, for pauses; nil where nothing is run
 	Scope    config.Scope
 	Disk     files.Disk // what output files are written to; the zero Disk is the operating system's
 	// Connect returns the named connection's database.

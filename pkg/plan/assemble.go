@@ -80,7 +80,7 @@ func (a *assembly) env(s *job.Step, scope config.Scope) *catalog.Env {
 	return &catalog.Env{
 		Job: a.execution.Instance.Name, Step: s.Name, Instance: a.shortKey(),
 		Adopt: true, // this process holds the instance's lock, so every earlier owner is dead
-		Base:  a.prepared.place.Base, Location: a.prepared.location, Now: a.engine.Now, Scope: scope,
+		Base:  a.prepared.place.Base, Location: a.prepared.location, Now: a.engine.Now, After: a.engine.After, Scope: scope,
 		Disk:    a.engine.instruments.disk,
 		Connect: a.connections.connect,
 		Notice:  func(message string) { a.observer.Observe(batch.Notice{Message: message}) },

@@ -78,8 +78,15 @@ func lookup[T any](sort string, c job.Component, table catalog.Table[T]) (catalo
 	return entry, nil
 }
 
-// kindOf returns the kind of a writer, of one of several with theirs: all(csv, sql).
+// kindOf returns the kind of a writer, of one of several with theirs: all(csv, sql). A writer around one other keeps no
+// state of its own: it can be put around it, and taken away, between two runs.
 func (b *builder) kindOf(c job.Component) string {
+	if n, ok := c.Body.Get("writer"); ok {
+		var inner job.Component
+		if err := b.decoder.For("writer").Decode(n, &inner); err == nil {
+			return b.kindOf(inner)
+		}
+	}
 	list, ok := c.Body.Get("writers")
 	if !ok {
 		return c.Type

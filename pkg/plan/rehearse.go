@@ -178,7 +178,7 @@ func (s *stage) components(step *job.Step, execution *batch.StepExecution) (*run
 // look is what components may use that read, and write nothing.
 func (s *stage) look(step *job.Step, names config.Scope) *catalog.Env {
 	env := s.prepared.checkEnv(step, names)
-	env.Connect, env.Now = s.connections.connect, s.engine.Now
+	env.Connect, env.Now, env.After = s.connections.connect, s.engine.Now, s.engine.After
 	return env
 }
 

@@ -18,5 +18,6 @@ func Table() catalog.Table[batch.Processor] {
 		catalog.Define("convert", "converts fields to types: name: type, or name: {type, format, decimal_separator}", newConvert),
 		catalog.Define("default", "gives fields that are null or absent a value: name: value", newDefault),
 		catalog.Define("validate", "checks rules: a list of {rule, message}, or {rules, filter}", newValidate),
+		catalog.Define("fault", "fails on purpose, to try what a job does then: at a record, at each nth, where a condition holds", newFault),
 	}
 }

@@ -2,8 +2,9 @@ package record
 
 // Record is one row of a batch: a shared schema and the row's values. It is valid as long as the batch it lies in.
 type Record struct {
-	Schema *Schema
-	Values []Value
+	Schema  *Schema
+	Values  []Value
+	Ordinal int64 // place in the step's input of the record that the row came from, from 1; 0 where there is no step
 }
 
 // At returns the value at position i, absent where the row is shorter: it was read before its schema grew.
@@ -28,7 +29,7 @@ func (r Record) Clone() Record {
 	for i, v := range r.Values {
 		values[i] = v.Clone()
 	}
-	return Record{Schema: r.Schema, Values: values}
+	return Record{Schema: r.Schema, Values: values, Ordinal: r.Ordinal}
 }
 
 // Origin says where an input record came from, for messages and dead letters.

@@ -36,7 +36,11 @@ func (s *stream) writeLetters(ctx context.Context, tx batch.Tx, w *work, skips [
 		letter := s.letter(w, skip)
 		letter.AppendTo(&s.letters)
 	}
-	return s.components.Letters.Write(ctx, tx, s.letters.AppendRows(nil))
+	rows := s.letters.AppendRows(nil)
+	for i := range rows {
+		rows[i].Ordinal = skips[i].ordinal
+	}
+	return s.components.Letters.Write(ctx, tx, rows)
 }
 
 func (s *stream) letter(w *work, skip skipped) *batch.Letter {

@@ -29,7 +29,9 @@ func (p *chain) one(ctx context.Context, c *record.Chunk, input int) error {
 		return nil
 	}
 	start := c.Out.Len()
-	if err := p.pass(ctx, c, 0, c.In.Row(input)); err != nil {
+	in := c.In.Row(input)
+	in.Ordinal = c.Origins[input].Ordinal
+	if err := p.pass(ctx, c, 0, in); err != nil {
 		c.Out.Truncate(start)
 		return err
 	}
@@ -70,7 +72,9 @@ func (p *chain) pass(ctx context.Context, c *record.Chunk, k int, in record.Reco
 		return err
 	}
 	for i := range stage.Len() {
-		if err := p.pass(ctx, c, k+1, stage.Row(i)); err != nil {
+		row := stage.Row(i)
+		row.Ordinal = in.Ordinal
+		if err := p.pass(ctx, c, k+1, row); err != nil {
 			return err
 		}
 	}
@@ -90,12 +94,15 @@ func (p *chain) collect(c *record.Chunk, o *output) {
 		o.rows = c.In.AppendRows(o.rows[:0])
 		for i := range o.rows {
 			o.from = append(o.from, i)
+			o.rows[i].Ordinal = c.Origins[i].Ordinal
 		}
 		return
 	}
 	o.rows = c.Out.AppendRows(o.rows[:0])
 	for i := range o.rows {
-		o.from = append(o.from, c.Out.From(i))
+		from := c.Out.From(i)
+		o.from = append(o.from, from)
+		o.rows[i].Ordinal = c.Origins[from].Ordinal
 	}
 }
 

@@ -47,15 +47,22 @@ var sqlStates = map[string]fault.Class{
 	"57P05": fault.Transient,   // idle session timeout
 }
 
+// ClassOfState returns the class of errors with an SQLSTATE, or with a code that is none: Internal.
+func ClassOfState(code string) fault.Class {
+	if class, known := sqlStates[code]; known {
+		return class
+	}
+	if len(code) == 5 {
+		if class, known := sqlStates[code[:2]]; known {
+			return class
+		}
+	}
+	return fault.Internal
+}
+
 func classifyPostgres(err error, e *pq.Error) error {
 	code := string(e.Code)
-	class, known := sqlStates[code]
-	if !known && len(code) >= 2 {
-		class, known = sqlStates[code[:2]]
-	}
-	if !known {
-		class = fault.Internal
-	}
+	class := ClassOfState(code)
 	where := ""
 	if i := strings.Index(e.Where, "COPY "); i == 0 {
 		where = strings.SplitN(e.Where, "\n", 2)[0]

@@ -14,6 +14,7 @@ func Table() catalog.Table[batch.Writer] {
 		catalog.Define("json", "writes an array of JSON objects", newJSON),
 		catalog.Define("sql", "writes rows of a table, or runs a statement for each record", newSQL),
 		catalog.Define("all", "writes the same records to several writers", newAll),
+		catalog.Define("fault", "writes what another writer writes, and fails on purpose: to try what a job does then", newFault),
 		catalog.Define("discard", "writes nowhere", newDiscard),
 	}
 }
