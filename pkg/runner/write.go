@@ -174,11 +174,14 @@ func (a *attempt) reload(ctx context.Context) (done bool, _ error) {
 		a.lane.Step, at.Sequence, a.at.Sequence)
 }
 
-// reopen opens the writers where the last attempt that held has left them.
+// reopen opens the writers where the last attempt that held has left them. Without a transaction that is ahead of the
+// checkpoint, in buffers that would be gone: they are flushed first.
 func (s *stream) reopen(ctx context.Context) error {
-	state := s.next.Writer
 	if s.inTx {
-		state = s.at.Writer
+		return s.openWriters(ctx, s.at.Writer)
 	}
-	return s.openWriters(ctx, state)
+	if err := s.flush(ctx, nil); err != nil {
+		return err
+	}
+	return s.openWriters(ctx, s.next.Writer)
 }
