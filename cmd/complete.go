@@ -62,7 +62,7 @@ func (a *app) completeExecutions(fits func(batch.Status) bool) cobra.CompletionF
 // peek reads the job repository, and does nothing where that is not possible.
 func (a *app) peek(c *cobra.Command, fn func(context.Context, *meta.Store) error) {
 	if environmentTwins(c) == nil {
-		_ = a.look(c.Context(), fn)
+		_ = a.inspect(c.Context(), fn)
 	}
 }
 

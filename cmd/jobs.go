@@ -23,7 +23,7 @@ func runListJobs(a *app, c *cobra.Command, o listOptions, job string) error {
 		return usageError(c, "--jobs lists all jobs: it takes neither a name nor --status").WithHint("batchctl list JOB lists the executions of a job")
 	}
 	var found []meta.JobSummary
-	err := a.look(c.Context(), func(ctx context.Context, store *meta.Store) (err error) {
+	err := a.inspect(c.Context(), func(ctx context.Context, store *meta.Store) (err error) {
 		found, err = store.Jobs(ctx)
 		return err
 	})

@@ -13,6 +13,7 @@ import (
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/meta"
+	"batchctl/pkg/plan"
 )
 
 type listOptions struct {
@@ -87,7 +88,7 @@ func runList(a *app, c *cobra.Command, o listOptions, job string) error {
 		filter.Status = append(filter.Status, status)
 	}
 	var found []meta.ExecutionSummary
-	err := a.look(c.Context(), func(ctx context.Context, store *meta.Store) (err error) {
+	err := a.inspect(c.Context(), func(ctx context.Context, store *meta.Store) (err error) {
 		found, err = store.Executions(ctx, filter)
 		return err
 	})
@@ -117,8 +118,29 @@ func statusNames() []string {
 	return names
 }
 
-// look opens the job repository for reading and marks what died without saying so.
+// look opens the job repository and marks what died without saying so.
 func (a *app) look(ctx context.Context, fn func(context.Context, *meta.Store) error) error {
+	return a.with(ctx, (*plan.Engine).OpenStore, fn)
+}
+
+// inspect is look for commands that only show. Where the job repository cannot be written (a full disk, another user's
+// file) they show it as it is.
+func (a *app) inspect(ctx context.Context, fn func(context.Context, *meta.Store) error) error {
+	return a.with(ctx, func(e *plan.Engine, ctx context.Context) (*meta.Store, error) {
+		store, err := e.OpenStore(ctx)
+		if err == nil || fault.ClassOf(err) != fault.Environment {
+			return store, err
+		}
+		store, cannotRead := e.OpenReadOnly(ctx)
+		if cannotRead != nil {
+			return nil, err
+		}
+		a.note("%s\n  executions whose process has died may be shown as running\n", fault.Printable(err.Error()))
+		return store, nil
+	}, fn)
+}
+
+func (a *app) with(ctx context.Context, open func(*plan.Engine, context.Context) (*meta.Store, error), fn func(context.Context, *meta.Store) error) error {
 	if ctx == nil {
 		ctx = context.Background()
 	}
@@ -126,7 +148,7 @@ func (a *app) look(ctx context.Context, fn func(context.Context, *meta.Store) er
 	if err != nil {
 		return err
 	}
-	store, err := engine.OpenStore(ctx)
+	store, err := open(engine, ctx)
 	if err != nil {
 		return err
 	}

@@ -57,15 +57,15 @@ func runRestart(a *app, c *cobra.Command, o runOptions, which string) error {
 // renderFailure is the reason why a run did not complete, and the command that continues it.
 func renderFailure(o *plan.Outcome, err error) string {
 	text := fault.Render(err)
-	if command := restartCommand(o); command != "" && !errors.Is(err, batch.ErrNotRestartable) {
+	if command := restartCommand(o, err); command != "" && !errors.Is(err, batch.ErrNotRestartable) {
 		text += fmt.Sprintf("  restart: %s        (after a change of the definition: --accept-changes)\n", command)
 	}
 	return text
 }
 
 // restartCommand continues an execution, "" where none can.
-func restartCommand(o *plan.Outcome) string {
-	if !o.Execution.Status.Restartable() {
+func restartCommand(o *plan.Outcome, err error) string {
+	if !endStatus(o, err).Restartable() {
 		return ""
 	}
 	return fmt.Sprintf("batchctl restart %d", o.Execution.ID)

@@ -234,7 +234,7 @@ func (a *app) conclusion(o *plan.Outcome, err error) string {
 		b.WriteString(renderFailure(o, err))
 	}
 	status, rest := statusLine(o, err)
-	if o.Execution.Status == batch.Failed {
+	if endStatus(o, err) == batch.Failed {
 		status = a.red(status)
 	}
 	fmt.Fprintf(&b, "%s %s\n", status, rest)

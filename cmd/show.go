@@ -71,7 +71,7 @@ func runShow(a *app, c *cobra.Command, which string) error {
 	}
 	var details *meta.Details
 	var lanes []meta.LaneCheckpoint
-	err = a.look(c.Context(), func(ctx context.Context, store *meta.Store) (err error) {
+	err = a.inspect(c.Context(), func(ctx context.Context, store *meta.Store) (err error) {
 		if details, err = store.Execution(ctx, id); err == nil {
 			lanes, err = store.Checkpoints(ctx, details.Execution.Instance)
 		}

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +12,7 @@ import (
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/plan"
+	"batchctl/pkg/runner"
 )
 
 // runDocument is the summary of a run as JSON.
@@ -48,7 +50,7 @@ func (a *app) runDocument(o *plan.Outcome, err error) runDocument {
 	e := o.Execution
 	d := runDocument{
 		Job: e.Instance.Name, ExecutionID: e.ID, InstanceID: e.Instance.ID, Continues: o.Continues,
-		Parameters: shownParameters(e.Parameters), Status: e.Status, ExitStatus: e.Exit.Code,
+		Parameters: shownParameters(e.Parameters), Status: endStatus(o, err), ExitStatus: e.Exit.Code,
 		Seconds: seconds(o.Elapsed), Steps: []stepDocument{},
 	}
 	for _, s := range e.Steps {
@@ -56,7 +58,7 @@ func (a *app) runDocument(o *plan.Outcome, err error) runDocument {
 	}
 	if err != nil {
 		d.Errors = a.redacted(errorDocuments(err))
-		d.Restart = restartCommand(o)
+		d.Restart = restartCommand(o, err)
 	}
 	d.Meta, _ = a.metaPath()
 	for name, value := range d.Parameters {
@@ -149,14 +151,24 @@ func stepLine(s *batch.StepExecution, repeated bool) string {
 	return b.String()
 }
 
+// endStatus is the status that a run ended with: what the next look at the job repository will find where the end of a run
+// that did everything could not be recorded.
+func endStatus(o *plan.Outcome, err error) batch.Status {
+	var unrecorded *runner.RecordError
+	if errors.As(err, &unrecorded) {
+		return batch.Failed
+	}
+	return o.Execution.Status
+}
+
 // statusLine says how a run ended.
 func statusLine(o *plan.Outcome, err error) (status, rest string) {
 	skipped := int64(0)
 	for _, s := range o.Execution.Steps {
 		skipped += s.Total.Skip()
 	}
-	status = string(o.Execution.Status)
-	if skipped > 0 && o.Execution.Status == batch.Completed {
+	status = string(endStatus(o, err))
+	if skipped > 0 && endStatus(o, err) == batch.Completed {
 		status += " WITH SKIPS"
 	}
 	return status, "in " + shortDuration(o.Elapsed)

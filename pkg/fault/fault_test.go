@@ -107,3 +107,13 @@ func TestListTakesApartNestedLists(t *testing.T) {
 		t.Error("an empty list is an error")
 	}
 }
+
+func TestRenderGivesJoinedErrorsLinesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	full := New(Environment, "disk full").WithHint("make room")
+	err := errors.Join(errors.Join(Wrap(Environment, full, "write"), Wrap(Environment, full, "record")), errors.New("close"))
+	want := "write: disk full\nrecord: disk full\nclose\n  hint: make room\n"
+	if got := Render(err); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

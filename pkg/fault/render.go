@@ -3,6 +3,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -29,16 +30,36 @@ func Render(err error) string {
 	return b.String()
 }
 
+// renderOne writes an error; what was joined to it stands on lines of its own, and a hint that all of them have once.
 func renderOne(b *strings.Builder, err error) {
-	b.WriteString(Printable(err.Error()))
-	b.WriteByte('\n')
-	var e *Error
-	if errors.As(err, &e) && e.Snippet != "" {
-		renderSnippet(b, e)
+	var hints []string
+	for i, part := range parts(err) {
+		b.WriteString(Printable(part.Error()))
+		b.WriteByte('\n')
+		var e *Error
+		if i == 0 && errors.As(part, &e) && e.Snippet != "" {
+			renderSnippet(b, e)
+		}
+		if hint := HintOf(part); hint != "" && !slices.Contains(hints, hint) {
+			hints = append(hints, hint)
+		}
 	}
-	if hint := HintOf(err); hint != "" {
+	for _, hint := range hints {
 		fmt.Fprintf(b, "  hint: %s\n", Printable(hint))
 	}
+}
+
+// parts returns the errors that were joined into err, or err alone.
+func parts(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, parts(e)...)
+	}
+	return all
 }
 
 // maxSnippet bounds the part of a source line that is shown, in characters.

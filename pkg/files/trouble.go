@@ -27,10 +27,22 @@ func trouble(doing, path string, err error) error {
 		return e.WithHint("the file system of %s is mounted read-only", folder)
 	case errors.Is(err, fs.ErrPermission):
 		return e.WithHint("the user that runs the job needs the right to write in %s", folder)
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return e.WithHint("too many files are open: raise the limit (ulimit -n)")
+	case errors.Is(err, syscall.ENOTDIR):
+		return e.WithHint("a part of the path that has to be a folder is a file")
 	}
+	e.Hint = Limit(err)
 	return e
+}
+
+// Limit returns what to do about an error that comes from a limit of the process, "" for any other.
+func Limit(err error) string {
+	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "too many files are open: raise the limit (ulimit -n; LimitNOFILE of a service)"
+	case errors.Is(err, syscall.EFBIG):
+		return "the limit of file sizes is reached: raise it (ulimit -f; LimitFSIZE of a service), then restart"
+	}
+	return ""
 }
 
 // reason takes an operating system's error out of the wrappers that repeat operation and path.

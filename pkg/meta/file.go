@@ -2,6 +2,7 @@ package meta
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 
 	"batchctl/pkg/fault"
+	"batchctl/pkg/files"
 	"batchctl/pkg/sqldb"
 )
 
@@ -29,7 +31,7 @@ func prepareFile(path string, readOnly bool) (databaseFile, error) {
 	if !readOnly {
 		if err := makeFile(path); err != nil {
 			return f, fault.Wrap(fault.Environment, err, "make the job repository").
-				WithHint("name another file with --meta or BATCHCTL_META")
+				WithHint("%s", cmp.Or(files.Limit(err), "name another file with --meta or BATCHCTL_META"))
 		}
 	}
 	info, err := os.Stat(path)
@@ -44,7 +46,7 @@ func prepareFile(path string, readOnly bool) (databaseFile, error) {
 		err = f.checkHeader(info)
 	}
 	if err != nil {
-		return f, fault.Wrap(fault.Environment, err, "open the job repository")
+		return f, fault.Wrap(fault.Environment, err, "open the job repository").WithHint("%s", cmp.Or(fault.HintOf(err), files.Limit(err)))
 	}
 	if err := checkFilesystem(path); err != nil {
 		return f, err

@@ -17,8 +17,8 @@ import (
 // defaultLease is how long an owner that is not heard from keeps its execution.
 const defaultLease = time.Minute
 
-// leased reports whether owners hold leases here.
-func (s *Store) leased() bool { return s.db.Dialect().Name() == "postgres" }
+// leased reports whether owners hold leases here. A database that could not be opened is a file: servers are opened elsewhere.
+func (s *Store) leased() bool { return s.db != nil && s.db.Dialect().Name() == "postgres" }
 
 // leaseEnd is the SQL of when a lease that begins at this moment ends.
 func (s *Store) leaseEnd() string {

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"batchctl/pkg/fault"
@@ -89,9 +90,13 @@ func (s *Store) readSnapshot(ctx context.Context, fn func(q sqldb.Querier) error
 // package says itself passes through.
 func (s *Store) explain(err error) error {
 	code := fault.CodeOf(err)
-	switch {
-	case err == nil || !fromDatabase(code):
+	if err == nil || !fromDatabase(code) {
 		return err
+	}
+	if located := (*sqldb.FileError)(nil); errors.As(err, &located) {
+		err = located.Err // the repository is named here
+	}
+	switch {
 	case strings.HasPrefix(code, "SQLITE_CORRUPT"), strings.HasPrefix(code, "SQLITE_NOTADB"):
 		return s.damagedFile(err)
 	case strings.HasPrefix(code, "SQLITE_BUSY"), strings.HasPrefix(code, "SQLITE_LOCKED"):

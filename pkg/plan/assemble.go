@@ -35,8 +35,44 @@ func (p *prepared) connections(ctx context.Context) *connections {
 		if !ok {
 			return sqldb.Config{}, unknownConnection(name, names)
 		}
-		return connectionConfig(name, c), nil
+		config := connectionConfig(name, c)
+		config.MustExist = !p.isWritten(c)
+		return config, nil
 	})
+}
+
+// isWritten reports whether any step may write into a connection's database, by whatever name.
+func (p *prepared) isWritten(c job.Connection) bool {
+	for i := range p.job.Steps {
+		s := &p.job.Steps[i]
+		used := usedBesidesReading(s.Node)
+		if s.DeadLetter != nil { // it may be that of the defaults
+			used = append(used, usedBesidesReading(s.DeadLetter.Node)...)
+		}
+		for _, name := range used {
+			if target, known := p.database(name); !known || target.DSN == c.DSN {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// usedBesidesReading returns the connections that stand anywhere in a step but in its reader and its checks.
+func usedBesidesReading(n config.Node) (names []string) {
+	for _, pair := range n.Pairs() {
+		switch pair.Name {
+		case "reader", "check":
+		case "connection":
+			names = append(names, pair.Value.Text())
+		default:
+			names = append(names, usedBesidesReading(pair.Value)...)
+		}
+	}
+	for _, item := range n.Items() {
+		names = append(names, usedBesidesReading(item)...)
+	}
+	return names
 }
 
 func (a *assembly) job() *runner.Job {

@@ -142,7 +142,7 @@ func guaranteeOf(target string, inMetadata, publishes bool) string {
 
 // nextRun says what batchctl run would do with these parameters now.
 func (e *Engine) nextRun(ctx context.Context, p *prepared) (string, error) {
-	store, err := meta.Open(ctx, meta.Options{Path: e.metaPath(), ReadOnly: true, Now: e.Now})
+	store, err := e.OpenReadOnly(ctx)
 	if errors.Is(err, fs.ErrNotExist) || fault.CodeOf(err) == "no_repository" {
 		return "starts a new instance", nil
 	}

@@ -106,6 +106,12 @@ func (e *Engine) OpenStore(ctx context.Context) (*meta.Store, error) {
 	return store, nil
 }
 
+// OpenReadOnly opens the job repository as it is: nothing is marked, so an execution whose process has died may still
+// look as if it were running.
+func (e *Engine) OpenReadOnly(ctx context.Context) (*meta.Store, error) {
+	return meta.Open(ctx, meta.Options{Path: e.metaPath(), ReadOnly: true, Now: e.Now})
+}
+
 func (e *Engine) metaPath() string {
 	if filepath.IsAbs(e.Meta) {
 		return e.Meta

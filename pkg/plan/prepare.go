@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"batchctl/pkg/batch"
 	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
+	"batchctl/pkg/files"
 	"batchctl/pkg/job"
 )
 
@@ -44,7 +46,7 @@ func unreadable(path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return e.WithHint("the user that runs batchctl needs the right to read it")
 	}
-	return e.WithHint("give the path of a YAML file, relative to the current folder")
+	return e.WithHint("%s", cmp.Or(files.Limit(err), "give the path of a YAML file, relative to the current folder"))
 }
 
 // prepare resolves the parameters and the job's own keys. base overrides the folder that relative paths start at where a

@@ -13,6 +13,7 @@ import (
 	"batchctl/pkg/catalog"
 	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
+	"batchctl/pkg/files"
 	"batchctl/pkg/format"
 	"batchctl/pkg/record"
 )
@@ -170,9 +171,14 @@ func notReadable(err error, name string) error {
 		err = path.Err
 	}
 	e := fault.Wrap(fault.Environment, err, "read %s", name)
-	if errors.Is(err, os.ErrNotExist) {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		e.Code = noSuchFile
 		e.Hint = "relative paths start at the folder of the definition; on_missing: empty takes a missing file for an empty one"
+	case errors.Is(err, os.ErrPermission):
+		e.Hint = "the user that runs the job needs the right to read the file, and to enter the folders above it"
+	default:
+		e.Hint = files.Limit(err)
 	}
 	return e
 }

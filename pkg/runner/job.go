@@ -80,10 +80,22 @@ func (r *Runner) end(ctx context.Context, execution *batch.JobExecution, res res
 	execution.Exit = exitOf(res.status, res.err)
 	execution.Exit.Code = res.code
 	if saveErr := r.Repository.SaveJob(context.WithoutCancel(ctx), execution); saveErr != nil {
-		return errors.Join(res.err, fmt.Errorf("record the end of execution %d: %w", execution.ID, saveErr))
+		return errors.Join(res.err, &RecordError{fmt.Sprintf("execution %d", execution.ID), saveErr})
 	}
 	return res.err
 }
+
+// RecordError means that an execution, or a step, came to its end, and the job repository could not be told. Whoever looks
+// next takes the process for dead and the execution for FAILED; a restart finds what was done.
+type RecordError struct {
+	What string // execution 17, step load
+	Err  error
+}
+
+func (e *RecordError) Error() string { return fmt.Sprintf("record the end of %s: %v", e.What, e.Err) }
+
+// Unwrap returns the reason.
+func (e *RecordError) Unwrap() error { return e.Err }
 
 // outcome is the status that an execution ends with. Cancellation is an outcome of its own, so that COMPLETED is said
 // only of an input that was read to its end.

@@ -231,7 +231,7 @@ func (r *Runner) endStep(ctx context.Context, execution *batch.StepExecution, co
 		err = &StepError{Step: execution.Name, Err: err}
 	}
 	if saveErr := r.Repository.SaveStep(context.WithoutCancel(ctx), execution); saveErr != nil {
-		return err, fmt.Errorf("record the end of step %s: %w", execution.Name, saveErr)
+		return err, &RecordError{"step " + execution.Name, saveErr}
 	}
 	return err, nil
 }

@@ -3,8 +3,13 @@ package sqldb
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"syscall"
 
 	"modernc.org/sqlite"
 
@@ -48,7 +53,10 @@ var extendedCodes = map[int]string{
 	1043: "SQLITE_CONSTRAINT_FUNCTION", 1299: "SQLITE_CONSTRAINT_NOTNULL", 1555: "SQLITE_CONSTRAINT_PRIMARYKEY",
 	1811: "SQLITE_CONSTRAINT_TRIGGER", 2067: "SQLITE_CONSTRAINT_UNIQUE", 2579: "SQLITE_CONSTRAINT_ROWID",
 	3091: "SQLITE_CONSTRAINT_DATATYPE", 261: "SQLITE_BUSY_RECOVERY", 517: "SQLITE_BUSY_SNAPSHOT",
-	773: "SQLITE_BUSY_TIMEOUT", 778: "SQLITE_IOERR_WRITE", 1034: "SQLITE_IOERR_FSYNC", 1544: "SQLITE_READONLY_DIRECTORY",
+	773: "SQLITE_BUSY_TIMEOUT", 1544: "SQLITE_READONLY_DIRECTORY",
+	266: "SQLITE_IOERR_READ", 522: "SQLITE_IOERR_SHORT_READ", 778: "SQLITE_IOERR_WRITE", 1034: "SQLITE_IOERR_FSYNC",
+	1290: "SQLITE_IOERR_DIR_FSYNC", 1546: "SQLITE_IOERR_TRUNCATE", 1802: "SQLITE_IOERR_FSTAT", 3850: "SQLITE_IOERR_LOCK",
+	4618: "SQLITE_IOERR_SHMOPEN", 4874: "SQLITE_IOERR_SHMSIZE", 5386: "SQLITE_IOERR_SHMMAP",
 }
 
 func classifySQLite(err error, e *sqlite.Error) error {
@@ -70,13 +78,81 @@ func classifySQLite(err error, e *sqlite.Error) error {
 	case primary.name == "SQLITE_NOTADB":
 		f.Hint = "the file is not an SQLite database, or is encrypted"
 	case primary.name == "SQLITE_FULL":
-		f.Hint = "the disk is full: free some space and restart"
+		f.Hint = "the disk is full: make room on it, then restart"
+	case name == "SQLITE_IOERR_SHMSIZE", name == "SQLITE_IOERR_SHMMAP":
+		f.Hint = "the file -shm beside the database cannot grow: is the disk full? make room on it, then restart"
+	case primary.name == "SQLITE_IOERR":
+		f.Hint = "the disk refused a read or a write: is it full (df), over its quota, or failing (dmesg)? mend it, then restart"
+	case primary.name == "SQLITE_CANTOPEN":
+		f.Hint = "the user that runs the job needs the right to read and write the file, and to enter its folder"
 	case primary.name == "SQLITE_READONLY":
 		f.Hint = "the file, its folder, or the files -wal and -shm beside it cannot be written: look at their owner and mode"
 	case primary.name == "SQLITE_CORRUPT":
 		f.Hint = "the file is damaged; look with: sqlite3 FILE 'pragma integrity_check'"
 	}
 	return f
+}
+
+// aboutFile are the result codes that say something of the database's file, and nothing of the statement.
+var aboutFile = []string{"SQLITE_PERM", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_NOTADB"}
+
+// FileError is an error of an SQLite database that names its file.
+type FileError struct {
+	Connection string
+	Path       string
+	Err        error
+}
+
+// Error names the connection and its file.
+func (e *FileError) Error() string {
+	return fmt.Sprintf("connection %s (%s): %v", e.Connection, e.Path, e.Err)
+}
+
+// Unwrap returns what SQLite says.
+func (e *FileError) Unwrap() error { return e.Err }
+
+// locate names the file in errors that are about it: SQLite does not.
+func (db *DB) locate(err error) error {
+	code := fault.CodeOf(err)
+	isAbout := func(name string) bool { return strings.HasPrefix(code, name) }
+	if db.path == "" || !slices.ContainsFunc(aboutFile, isAbout) {
+		return err
+	}
+	return db.inFile(err)
+}
+
+// inFile names the file in an error, once.
+func (db *DB) inFile(err error) error {
+	if located := (*FileError)(nil); errors.As(err, &located) {
+		return err
+	}
+	if fault.CodeOf(err) == "SQLITE_CANTOPEN" {
+		err = whyNotOpened(db.path, err)
+	}
+	return &FileError{Connection: db.config.Name, Path: db.path, Err: err}
+}
+
+// whyNotOpened adds the reason why SQLite could not open a file, where it can be found without opening the file: closing
+// it again would take away the locks that other connections of this process have on it (fcntl(2)).
+func whyNotOpened(path string, err error) error {
+	info, reason := os.Stat(path)
+	if reason == nil && info.IsDir() {
+		return fault.Wrap(fault.Environment, err, "it is a folder").WithHint("name a file in it")
+	}
+	if reason == nil {
+		var folder *os.File
+		if folder, reason = os.Open(filepath.Dir(path)); reason == nil {
+			reason = folder.Close()
+		}
+	}
+	var why *fs.PathError
+	switch {
+	case !errors.As(reason, &why):
+		return err
+	case errors.Is(reason, syscall.EMFILE), errors.Is(reason, syscall.ENFILE):
+		return fault.Wrap(fault.Environment, err, "%v", why.Err).WithHint("raise the limit of open files (ulimit -n; LimitNOFILE of a service)")
+	}
+	return fault.Wrap(fault.Environment, err, "%v", why.Err)
 }
 
 // trailingCode is the number, and for some also the name, in brackets that the driver ends its messages with.

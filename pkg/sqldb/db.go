@@ -26,6 +26,7 @@ type Config struct {
 	Journal        string        // SQLite: wal (default) or keep
 	Durability     string        // full (default) or relaxed
 	ReadOnly       bool
+	MustExist      bool        // SQLite: a file that is not there is an error, and not made
 	CreateMode     fs.FileMode // SQLite: the mode a new file gets; 0: the umask decides
 	Memory         bool        // SQLite: ":memory:" is allowed, with one connection. For tests
 }
@@ -127,7 +128,7 @@ func (db *DB) fail(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("connection %s: %w", db.config.Name, context.Cause(ctx))
 	}
-	return Classify(err)
+	return db.locate(Classify(err))
 }
 
 func affected(result sql.Result, err error) (int64, error) {

@@ -23,15 +23,26 @@ import (
 // a cancelled context is noticed.
 const busyMilliseconds = 200
 
+// NoSuchFile is the code of the error of Open where Config.MustExist is set and the SQLite file is not there.
+const NoSuchFile = "no_such_file"
+
 func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	path, name, err := sqliteName(config)
 	if err != nil {
 		return nil, err
 	}
 	db := &DB{config: config, dialect: SQLite, location: path, path: path}
+	if _, missing := os.Stat(path); config.MustExist && errors.Is(missing, fs.ErrNotExist) {
+		return nil, fault.New(fault.Environment, "connection %s: there is no database file %s", config.Name, path).
+			WithCode(NoSuchFile).WithHint("no step writes through this connection, so the file is not made; relative paths start at the folder of the definition")
+	}
 	if !config.Memory && !config.ReadOnly {
 		if err := makeFile(path, config.CreateMode); err != nil {
-			return nil, fault.Wrap(fault.Environment, err, "connection %s", config.Name)
+			e := fault.Wrap(fault.Environment, err, "connection %s", config.Name)
+			if errors.Is(err, fs.ErrPermission) {
+				e.Hint = "the user that runs the job needs the right to make files in " + filepath.Dir(path)
+			}
+			return nil, e
 		}
 	}
 	db.pool = sql.OpenDB(&sqliteConnector{name: name, settings: sqliteSettings(config)})
@@ -41,7 +52,7 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	}
 	if err := db.prepareFile(ctx); err != nil {
 		_ = db.pool.Close()
-		return nil, fault.Wrap(fault.ClassOf(err), err, "open %s (%s)", config.Name, path).WithHint("%s", fault.HintOf(err))
+		return nil, db.inFile(err)
 	}
 	return db, nil
 }
