@@ -88,6 +88,15 @@ func (r *RowError) Error() string { return r.Err.Error() }
 // Unwrap returns the reason.
 func (r *RowError) Unwrap() error { return r.Err }
 
+// A Blamer is a Writer that can search for the one row which a failed Write did not name. The runner calls Blame before it
+// fails a step, when the attempt is undone and no transaction open; where records may be skipped it divides the chunk
+// itself.
+type Blamer interface {
+	// Blame tries the rows of the failed call anew, keeps nothing of them, and returns the error of the one row that is
+	// to blame as a RowError, or err where it finds none.
+	Blame(ctx context.Context, rows []record.Record, err error) error
+}
+
 // A Publisher is a Writer whose output becomes visible only when the step is complete. The runner calls Finish after
 // the last row, Flush, records State in a checkpoint of phase Publishing, then calls Publish, and records phase Done.
 // After a crash between the two it calls Open with the recorded state and Publish again.

@@ -12,7 +12,8 @@ type Tx interface {
 	Savepoint(ctx context.Context) error
 	RollbackTo(ctx context.Context) error // to the innermost savepoint, which stays
 	Release(ctx context.Context) error    // the innermost savepoint
-	// CheckDeferred has the constraints checked that would else be checked at COMMIT.
+	// CheckDeferred has the constraints checked that would else be checked at COMMIT. Called first before anything is
+	// written: what is violated by then is not the fault of what comes.
 	CheckDeferred(ctx context.Context) error
 }
 

@@ -164,7 +164,7 @@ func (p *crashPlace) path() string {
 	return p.dsn
 }
 
-func (p *crashPlace) write(t *testing.T, name, text string) {
+func (p *crashPlace) write(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(p.folder, name), []byte(text), 0o644); err != nil {
 		t.Fatal(err)

@@ -5,19 +5,18 @@ import (
 	"errors"
 
 	"batchctl/pkg/batch"
-	"batchctl/pkg/record"
 )
 
 // errExcluded means that a file's writer refused a record: the attempt begins again without it.
 var errExcluded = errors.New("a record was left out")
 
-// isolate writes the chunk's rows so that the bad ones stand alone: into the database under savepoints, halving the
-// inputs that fail, and what survives into the files beside it.
+// isolate writes the chunk's rows so that the bad ones stand alone: into the database under savepoints, dividing the inputs
+// that fail, and what survives into the files beside it.
 func (a *attempt) isolate(ctx context.Context, tx batch.Tx) error {
 	target, beside := parts(a.components.Writer)
 	if target != nil {
 		a.keep()
-		if err := a.isolateRange(ctx, tx, target, 0, a.work.chunk.In.Len()); err != nil {
+		if err := a.isolateRows(ctx, tx, target); err != nil {
 			return err
 		}
 	}
@@ -50,66 +49,74 @@ func (a *attempt) excludeFrom(err error) error {
 	return errExcluded
 }
 
-// isolateRange writes the rows of the inputs lo to hi, hi excluded, under a savepoint. Where that fails it is undone, and
-// the inputs are divided: at the one that is to blame where the writer knows it, else in the middle.
-func (a *attempt) isolateRange(ctx context.Context, tx batch.Tx, target batch.Writer, lo, hi int) error {
-	rows, first := a.kept.span(lo, hi)
-	if len(rows) == 0 {
-		return nil
-	}
-	if err := tx.Savepoint(ctx); err != nil {
+// isolateRows writes the rows of all inputs but the bad ones, piece by piece.
+func (a *attempt) isolateRows(ctx context.Context, tx batch.Tx, target batch.Writer) error {
+	if err := tx.CheckDeferred(ctx); err != nil { // before the first row, so that the rows answer for what they did themselves
 		return err
 	}
-	err := a.writeRange(ctx, tx, target, rows, first)
-	if err == nil {
-		return tx.Release(ctx)
+	d := divide(a.work.chunk.In.Len())
+	if a.known { // the attempt before has failed with all of them
+		d.fails, d.suspect, a.known = d.end, a.suspect, false
 	}
-	if !a.tolerance.Skip.allows(err) || a.tolerance.Retry.allows(err, a.retries) {
-		return err
+	for d.more() {
+		lo, hi := d.at, d.next()
+		suspect, bad, err := a.tryPiece(ctx, tx, target, lo, hi)
+		switch {
+		case err != nil:
+			return err
+		case bad == nil:
+			d.held(hi)
+		case d.failed(hi, suspect):
+			a.excluded[lo] = located(bad, a.components.Reader, a.work.chunk, lo)
+		}
 	}
-	if undone := tx.RollbackTo(ctx); undone != nil {
-		return errors.Join(err, undone)
-	}
-	if undone := tx.Release(ctx); undone != nil {
-		return errors.Join(err, undone)
-	}
-	if hi-lo == 1 {
-		a.excluded[lo] = located(err, a.components.Reader, a.work.chunk, lo)
-		return nil
-	}
-	if bad, known := a.blamed(err, first); known {
-		a.excluded[bad] = err
-		return errors.Join(a.isolateRange(ctx, tx, target, lo, bad), a.isolateRange(ctx, tx, target, bad+1, hi))
-	}
-	middle := lo + (hi-lo)/2
-	if err := a.isolateRange(ctx, tx, target, lo, middle); err != nil {
-		return err
-	}
-	return a.isolateRange(ctx, tx, target, middle, hi)
+	return nil
 }
 
-// writeRange writes rows and has the constraints checked that would else show at COMMIT only.
-func (a *attempt) writeRange(ctx context.Context, tx batch.Tx, target batch.Writer, rows []record.Record, first int) error {
-	err := target.Write(ctx, tx, rows)
-	if err == nil {
-		err = tx.CheckDeferred(ctx)
+// tryPiece writes the rows of the inputs lo to hi, hi excluded, under a savepoint. Where that fails because of a record
+// that may be skipped it is undone, and bad says why; suspect is the input that the writer blames, -1 where it blames none.
+// Any other failure is err.
+func (a *attempt) tryPiece(ctx context.Context, tx batch.Tx, target batch.Writer, lo, hi int) (suspect int, bad, err error) {
+	rows, first := a.kept.span(lo, hi)
+	if len(rows) == 0 {
+		return -1, nil, nil
 	}
-	if err == nil {
-		return nil
+	if err := tx.Savepoint(ctx); err != nil {
+		return -1, nil, err
 	}
-	if input, known := a.blamed(err, first); known {
+	bad = target.Write(ctx, tx, rows)
+	if bad == nil {
+		bad = tx.CheckDeferred(ctx) // these constraints would else show at COMMIT only
+	}
+	if bad == nil {
+		return -1, nil, tx.Release(ctx)
+	}
+	if !a.tolerance.Skip.allows(bad) || a.tolerance.Retry.allows(bad, a.retries) {
+		return -1, nil, a.locatedAt(bad, first)
+	}
+	if undone := tx.RollbackTo(ctx); undone != nil {
+		return -1, nil, errors.Join(bad, undone)
+	}
+	return a.kept.blamed(bad, first), bad, tx.Release(ctx)
+}
+
+// locatedAt says which record an error is about where the writer blames one, first being the index of the first row it was
+// given.
+func (a *attempt) locatedAt(err error, first int) error {
+	if input := a.kept.blamed(err, first); input >= 0 {
 		return located(err, a.components.Reader, a.work.chunk, input)
 	}
 	return err
 }
 
-// blamed returns the input whose row a writer blames, first being the index of the first row it was given.
-func (a *attempt) blamed(err error, first int) (input int, known bool) {
+// blamed returns the input whose row a writer blames, first being the index of the first row it was given; -1 where it
+// blames none.
+func (o *output) blamed(err error, first int) int {
 	var row *batch.RowError
-	if !errors.As(err, &row) || row.Row < 0 || first+row.Row >= len(a.kept.from) {
-		return 0, false
+	if !errors.As(err, &row) || row.Row < 0 || first+row.Row >= len(o.from) {
+		return -1
 	}
-	return a.kept.from[first+row.Row], true
+	return o.from[first+row.Row]
 }
 
 // parts takes a writer apart: the one that writes into the step's database, nil where there is none, and the others.

@@ -43,6 +43,8 @@ type attempt struct {
 	work      *work
 	isolating bool
 	excluded  map[int]error    // inputs that are left out in writing, and why
+	known     bool             // all inputs together were tried, and fail
+	suspect   int              // the input that was then blamed, -1: none
 	retries   int              // so far
 	next      batch.Checkpoint // what the current attempt saves
 }
@@ -94,9 +96,8 @@ func (a *attempt) writeRows(ctx context.Context, tx batch.Tx, writer batch.Write
 		return nil
 	}
 	err := writer.Write(ctx, tx, o.rows)
-	var row *batch.RowError
-	if errors.As(err, &row) && row.Row >= 0 && row.Row < len(o.from) {
-		return located(err, a.components.Reader, a.work.chunk, o.from[row.Row])
+	if input := o.blamed(err, 0); input >= 0 {
+		return located(err, a.components.Reader, a.work.chunk, input)
 	}
 	return err
 }
@@ -141,8 +142,9 @@ func (a *attempt) after(ctx context.Context, err error) (done bool, _ error) {
 		}
 	case !a.isolating && a.tolerance.Skip.allows(err) && !errors.Is(err, ErrSkipLimit):
 		a.isolating, a.excluded = true, map[int]error{}
+		a.known, a.suspect = true, a.out.blamed(err, 0)
 	default:
-		return false, err
+		return false, a.blame(ctx, err)
 	}
 	if a.inTx && !errors.Is(err, batch.ErrRolledBack) {
 		if done, err := a.reload(ctx); done || err != nil {
@@ -150,6 +152,20 @@ func (a *attempt) after(ctx context.Context, err error) (done bool, _ error) {
 		}
 	}
 	return false, a.reopen(ctx)
+}
+
+// blame has the writer search for the record that an error is about, where nothing says so yet.
+func (a *attempt) blame(ctx context.Context, err error) error {
+	var row *batch.RowError
+	target, _ := parts(a.components.Writer)
+	blamer, ok := target.(batch.Blamer)
+	if !ok || !fault.ClassOf(err).Data() || errors.As(err, &row) || errors.Is(err, ErrSkipLimit) || ctx.Err() != nil {
+		return err
+	}
+	if input := a.out.blamed(blamer.Blame(ctx, a.out.rows, err), 0); input >= 0 {
+		return located(err, a.components.Reader, a.work.chunk, input)
+	}
+	return err
 }
 
 func (a *attempt) tellRetry(err error) {

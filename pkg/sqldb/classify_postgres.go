@@ -91,18 +91,25 @@ func place(e *pq.Error) string {
 	return ""
 }
 
-// CopyLine returns the row within a COPY, from 1, that the server blames. The server says "COPY t, line 3, column a".
+// CopyLine returns the row within a COPY, from 1, that the server blames. The server says "COPY t, line 3, column a", in a
+// line of its own behind those of a trigger's functions.
 func CopyLine(err error) (line int, ok bool) {
 	e := (*pq.Error)(nil)
 	if !errors.As(err, &e) {
 		return 0, false
 	}
-	rest, isCopy := strings.CutPrefix(e.Where, "COPY ")
-	if !isCopy {
-		return 0, false
+	for context := range strings.Lines(e.Where) {
+		if n, ok := copyLine(context); ok {
+			line = n // the last is the outermost: ours
+		}
 	}
+	return line, line > 0
+}
+
+func copyLine(context string) (line int, ok bool) {
+	rest, isCopy := strings.CutPrefix(context, "COPY ")
 	at := strings.Index(rest, ", line ")
-	if at < 0 {
+	if !isCopy || at < 0 {
 		return 0, false
 	}
 	digits := rest[at+len(", line "):]
@@ -110,6 +117,6 @@ func CopyLine(err error) (line int, ok bool) {
 	if end >= 0 {
 		digits = digits[:end]
 	}
-	line, convErr := strconv.Atoi(digits)
-	return line, convErr == nil && line > 0
+	line, err := strconv.Atoi(digits)
+	return line, err == nil && line > 0
 }

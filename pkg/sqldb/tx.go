@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -15,10 +14,11 @@ import (
 
 // Tx is an open transaction of a Conn. It implements batch.Tx.
 type Tx struct {
-	conn   *Conn
-	depth  int             // open savepoints
-	ended  bool            // by Commit or Rollback
-	staged map[string]bool // staging tables used
+	conn    *Conn
+	depth   int             // open savepoints
+	ended   bool            // by Commit or Rollback
+	orphans *orphans        // of the first CheckDeferred; SQLite
+	staged  map[string]bool // staging tables used
 }
 
 // Begin starts a transaction: read committed on PostgreSQL, immediate on SQLite, so that it holds the right to write from
@@ -228,9 +228,6 @@ func (tx *Tx) RollbackTo(ctx context.Context) error {
 	return err
 }
 
-// Nested reports whether a savepoint is open.
-func (tx *Tx) Nested() bool { return tx.depth > 0 }
-
 // Release ends the innermost part and keeps what it did.
 func (tx *Tx) Release(ctx context.Context) error {
 	if tx.depth == 0 {
@@ -244,34 +241,3 @@ func (tx *Tx) Release(ctx context.Context) error {
 }
 
 func savepoint(depth int) string { return "batchctl_" + strconv.Itoa(depth) }
-
-// CheckDeferred makes constraints that are deferred to COMMIT be checked now, and from now on at once. On SQLite, which
-// has no such switch, it looks for violated foreign keys and returns the first as an error of class constraint.
-func (tx *Tx) CheckDeferred(ctx context.Context) error {
-	if isPostgres(tx.Dialect()) {
-		_, err := tx.Exec(ctx, "set constraints all immediate")
-		return err
-	}
-	rows, err := tx.Query(ctx, "pragma foreign_key_check")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	if !rows.Next() {
-		return Classify(rows.Err())
-	}
-	var table, parent string
-	var row, key any
-	if err := rows.Scan(&table, &row, &parent, &key); err != nil {
-		return Classify(err)
-	}
-	return fault.New(fault.Constraint, "FOREIGN KEY constraint failed: %s, row %s, has no parent in %s", table, rowName(row), parent).
-		WithCode("SQLITE_CONSTRAINT_FOREIGNKEY")
-}
-
-func rowName(row any) string {
-	if row == nil {
-		return "unknown"
-	}
-	return fmt.Sprint(row)
-}

@@ -7,34 +7,47 @@ import (
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
+	"batchctl/pkg/record"
 	"batchctl/pkg/sqldb"
 )
 
-// attempt writes the planned rows and, where that fails because of one of them, finds out which. A savepoint makes that
-// possible and costs nothing worth mentioning, but for a plain COPY: there the server says the line itself, of most errors.
+// sectionRows is how many rows are searched at most for the one that a statement of several rows fails with.
+const sectionRows = 500
+
+// attempt writes the planned rows. COPY has no savepoints: of most errors the server says the line itself, of others the
+// runner divides the rows, or calls Blame. Statements are run in sections, and a section that fails is searched at once.
 func (w *sqlTable) attempt(ctx context.Context, tx *sqldb.Tx) error {
-	if w.bulk && !w.single() && w.bound.write.Mode == sqldb.Insert && w.conf.ExpectRows == 0 {
-		err := w.apply(ctx, tx, 0, len(w.plan.order))
-		if searchable(err) && !tx.Nested() {
-			return w.retrace(ctx, tx.Conn().DB(), err)
-		}
-		return err
+	n := len(w.plan.order)
+	if w.bulk && !w.single() {
+		return w.load(ctx, tx, 0, n)
 	}
+	return nested(ctx, tx, func() error {
+		for lo := 0; lo < n; lo += sectionRows {
+			if err := w.section(ctx, tx, lo, min(lo+sectionRows, n)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// section writes the planned rows from lo to hi and, where that fails because of one of them, finds out which.
+func (w *sqlTable) section(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
+	err := nested(ctx, tx, func() error { return w.apply(ctx, tx, lo, hi) })
+	if searchable(err) {
+		return w.search(ctx, tx, lo, hi, err, func(lo, hi int) error { return w.apply(ctx, tx, lo, hi) })
+	}
+	return err
+}
+
+// nested runs do under a savepoint, and undoes it where do fails.
+func nested(ctx context.Context, tx *sqldb.Tx, do func() error) error {
 	if err := tx.Savepoint(ctx); err != nil {
 		return err
 	}
-	err := w.apply(ctx, tx, 0, len(w.plan.order))
-	if err == nil {
-		return tx.Release(ctx)
-	}
-	if undone := tx.RollbackTo(ctx); undone != nil {
-		return err // the transaction is gone, or the connection: there is nothing left to search in
-	}
-	if searchable(err) {
-		err = w.blame(ctx, tx, err)
-		if undone := tx.RollbackTo(ctx); undone != nil {
-			return err
-		}
+	err := do()
+	if err != nil && tx.RollbackTo(ctx) != nil {
+		return err // the transaction is gone, or the connection
 	}
 	return errors.Join(err, tx.Release(ctx))
 }
@@ -45,19 +58,12 @@ func searchable(err error) bool {
 	return err != nil && !errors.As(err, &known) && fault.ClassOf(err).Data()
 }
 
-// blame halves the planned rows until one stands alone that fails behind those before it, and returns its error. Where
-// that cannot be done it returns why. What it writes on the way the caller rolls back.
-func (w *sqlTable) blame(ctx context.Context, tx *sqldb.Tx, why error) error {
-	lo, hi := 0, len(w.plan.order)
+// search halves the planned rows from lo to hi until one stands alone that try fails for, behind those before it, and
+// returns its error. Where that cannot be done it returns why. What try writes on the way the caller undoes.
+func (w *sqlTable) search(ctx context.Context, tx *sqldb.Tx, lo, hi int, why error, try func(lo, hi int) error) error {
 	for lo < hi {
 		mid := lo + max(1, (hi-lo)/2)
-		if err := tx.Savepoint(ctx); err != nil {
-			return why
-		}
-		err := w.apply(ctx, tx, lo, mid)
-		if err != nil && tx.RollbackTo(ctx) != nil || tx.Release(ctx) != nil {
-			return why
-		}
+		err := nested(ctx, tx, func() error { return try(lo, mid) })
 		var row *batch.RowError
 		switch {
 		case err == nil:
@@ -75,14 +81,21 @@ func (w *sqlTable) blame(ctx context.Context, tx *sqldb.Tx, why error) error {
 	return why // it did not fail again
 }
 
-// retraceTime bounds the search on a connection of its own.
-const retraceTime = 3 * time.Second
+// blameTime bounds the search on a connection of its own.
+const blameTime = 3 * time.Second
 
-// retrace searches on another connection, for the transaction is aborted and has no savepoint to go back to. It can wait
-// for nobody: an aborted transaction holds no locks.
-func (w *sqlTable) retrace(ctx context.Context, db *sqldb.DB, why error) error {
-	ctx, cancel := context.WithTimeout(ctx, retraceTime)
+// Blame implements batch.Blamer for COPY, and for constraints that show at COMMIT. It is given no transaction to search in:
+// the one that failed is undone, and so will be the one it makes.
+func (w *sqlTable) Blame(ctx context.Context, rows []record.Record, why error) error {
+	if len(rows) == 0 || !searchable(why) {
+		return why
+	}
+	ctx, cancel := context.WithTimeout(ctx, blameTime)
 	defer cancel()
+	db, err := w.env.Connect(w.conf.Connection)
+	if err != nil {
+		return why
+	}
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return why
@@ -93,5 +106,12 @@ func (w *sqlTable) retrace(ctx context.Context, db *sqldb.DB, why error) error {
 		return why
 	}
 	defer func() { _ = tx.Rollback(ctx) }()
-	return w.blame(ctx, tx, why)
+	defer w.forget()
+	defer func() { w.plan.rows = nil }() // they are the caller's
+	if tx.CheckDeferred(ctx) != nil || w.prepare(ctx, tx, rows) != nil {
+		return why
+	}
+	return w.search(ctx, tx, 0, len(w.plan.order), why, func(lo, hi int) error {
+		return errors.Join(w.apply(ctx, tx, lo, hi), tx.CheckDeferred(ctx))
+	})
 }

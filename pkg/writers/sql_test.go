@@ -168,12 +168,16 @@ func (r *sqlRig) try(conf sqlConf, chunks ...[]record.Record) error {
 
 func (r *sqlRig) commit(w batch.Writer, rows []record.Record) error {
 	r.Helper()
-	return r.transact(func(tx *sqldb.Tx) error {
+	err := r.transact(func(tx *sqldb.Tx) error {
 		if err := w.Write(r.Context(), tx, rows); err != nil {
 			return err
 		}
 		return w.Flush(r.Context(), tx)
 	})
+	if blamer, ok := w.(batch.Blamer); ok && err != nil {
+		return blamer.Blame(r.Context(), rows, err) // as the runner does
+	}
+	return err
 }
 
 func (r *sqlRig) transact(fn func(tx *sqldb.Tx) error) error {
