@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,8 +24,8 @@ type bars struct {
 	now     func() time.Time
 
 	mu      sync.Mutex
-	running *runningStep
-	drawn   bool // the last line of the terminal is the bar
+	running []*runningStep // in the order in which they were started
+	drawn   bool           // the last line of the terminal is the bar
 }
 
 // runningStep is what the line of the running step is made of.
@@ -50,17 +51,25 @@ func (b *bars) Observe(e batch.Event) {
 	case batch.JobStarted:
 		b.print(fmt.Sprintf("%s    history in %s\n", headline(e.Job), b.meta))
 	case batch.StepStarted:
-		b.running = &runningStep{step: e.Step, before: e.Step.Total.Read, begin: b.now(), spinner: newBar(-1, 1)}
+		b.running = append(b.running, &runningStep{step: e.Step, before: e.Step.Total.Read, begin: b.now(), spinner: newBar(-1, 1)})
 		b.print("")
 	case batch.StepProgress:
 		b.progress(e)
 	case batch.StepRepeated:
 		b.print(stepText(e.Step, true, nameWidth) + "\n")
 	case batch.StepEnded:
-		b.running = nil
+		b.running = slices.DeleteFunc(b.running, func(r *runningStep) bool { return r.step == e.Step })
 		b.print(stepText(e.Step, false, nameWidth) + "\n")
 	case batch.ChunkRetried:
 		b.print(fmt.Sprintf("  %s: attempt %d of %d: %s\n", e.Step.Name, e.Attempt, e.Of, fault.Printable(e.Err.Error())))
+	case batch.FlowMoved:
+		if e.Decision {
+			b.print(fmt.Sprintf("  %-*s %s\n", nameWidth, e.From, "goes on at "+e.To))
+		}
+	case batch.ChildMoved:
+		b.print(fmt.Sprintf("  %-*s %s #%d %s\n", nameWidth, e.Step.Name, e.Job.Instance.Name, e.Job.ID, e.Job.Status))
+	case batch.Output:
+		b.print("  " + e.Step.Name + ": " + fault.Printable(e.Line) + "\n")
 	case batch.Notice:
 		b.print("  note: " + fault.Printable(e.Message) + "\n")
 	}
@@ -74,10 +83,11 @@ func (b *bars) Say(message string) {
 }
 
 func (b *bars) progress(e batch.StepProgress) {
-	r := b.running
-	if r == nil {
+	i := slices.IndexFunc(b.running, func(r *runningStep) bool { return r.step == e.Step })
+	if i < 0 {
 		return
 	}
+	r := b.running[i]
 	if r.at.IsZero() {
 		r.first, r.begin, r.before = e, b.now(), e.Counters.Read
 	}
@@ -92,11 +102,33 @@ func (b *bars) print(lines string) {
 		text.WriteString("\r\x1b[K")
 	}
 	text.WriteString(lines)
-	b.drawn = b.running != nil
-	if b.drawn {
-		text.WriteString(b.running.line(b.columns()))
+	b.drawn = len(b.running) > 0
+	switch {
+	case len(b.running) == 1:
+		text.WriteString(b.running[0].line(b.columns()))
+	case b.drawn:
+		text.WriteString(sideBySide(b.running, b.columns()))
 	}
 	_, _ = io.WriteString(b.to, text.String())
+}
+
+// sideBySide is several running steps in one line: name, records and percent of each, as many as fit.
+func sideBySide(running []*runningStep, columns int) string {
+	line, left := "", len(running)
+	for _, r := range running {
+		part := fmt.Sprintf("  %s %s", r.step.Name, grouped(max(r.last.Counters.Read, r.before)))
+		if r.last.Total > 0 {
+			part += fmt.Sprintf(" %d%%", r.share()*100/whole)
+		}
+		if utf8.RuneCountInString(line+part)+len("  and 99 more") >= columns {
+			break
+		}
+		line, left = line+part, left-1
+	}
+	if left > 0 {
+		line += fmt.Sprintf("  and %d more", left)
+	}
+	return line
 }
 
 // The widths of the line of a running step. It has to stay shorter than the terminal is wide: what wraps cannot be

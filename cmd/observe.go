@@ -61,6 +61,12 @@ func (l *logObserver) Observe(e batch.Event) {
 		l.stepEnded(e)
 	case batch.JobEnded:
 		l.fields(nil).Info("job ended", "status", e.Job.Status, "exit_status", e.Job.Exit.Code, "elapsed_seconds", seconds(e.Elapsed))
+	case batch.FlowMoved:
+		l.fields(nil).Info("flow", "from", e.From, "exit_status", e.Exit, "to", e.To)
+	case batch.ChildMoved:
+		l.fields(e.Step).Info("job "+e.Job.Instance.Name, "child_execution_id", e.Job.ID, "status", e.Job.Status)
+	case batch.Output:
+		l.fields(e.Step).Info(e.Line, "stream", e.Stream)
 	case batch.Notice:
 		l.fields(e.Step).Warn(e.Message)
 	}

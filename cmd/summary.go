@@ -126,7 +126,14 @@ func stepText(s *batch.StepExecution, repeated bool, width int) string {
 func stepLine(s *batch.StepExecution, repeated bool) string {
 	total := s.Total
 	var b strings.Builder
-	fmt.Fprintf(&b, "%12s read %12s written", grouped(total.Read), grouped(total.Write))
+	switch {
+	case s.IsTasklet() && total.Write > 0:
+		fmt.Fprintf(&b, "%17s %12s written", "", grouped(total.Write))
+	case s.IsTasklet():
+		fmt.Fprintf(&b, "%38s", "")
+	default:
+		fmt.Fprintf(&b, "%12s read %12s written", grouped(total.Read), grouped(total.Write))
+	}
 	if total.Filter > 0 {
 		fmt.Fprintf(&b, " %9s filtered", grouped(total.Filter))
 	}

@@ -155,7 +155,11 @@ func (a *app) planText(d *plan.Description) {
 	}
 	w.Flush()
 	for i, s := range d.Steps {
-		fmt.Fprintf(a.stdout, "\nstep %d: %s, chunks of %d\n  guarantee: %s\n", i+1, s.Name, s.Chunk, s.Guarantee)
+		if s.Chunk > 0 {
+			fmt.Fprintf(a.stdout, "\nstep %d: %s, chunks of %d\n  guarantee: %s\n", i+1, s.Name, s.Chunk, s.Guarantee)
+		} else {
+			fmt.Fprintf(a.stdout, "\nstep %d: %s, %s\n", i+1, s.Name, s.Guarantee)
+		}
 		fmt.Fprintf(a.stdout, "%s\n", indent(s.Resolved, "  "))
 	}
 }

@@ -60,6 +60,12 @@ type FlowMoved struct {
 	Decision bool // From is a decision and no step
 }
 
+// ChildMoved is said when a job within a job has started, and when it has ended: see its status.
+type ChildMoved struct {
+	Step *StepExecution // of the parent
+	Job  *JobExecution  // the child
+}
+
 // Output is a line that a step's child process has written.
 type Output struct {
 	Step   *StepExecution
@@ -87,6 +93,7 @@ func (StepEnded) event()    {}
 func (JobEnded) event()     {}
 func (ChunkRetried) event() {}
 func (FlowMoved) event()    {}
+func (ChildMoved) event()   {}
 func (Output) event()       {}
 func (Waiting) event()      {}
 func (Notice) event()       {}

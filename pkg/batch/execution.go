@@ -66,6 +66,20 @@ type StepExecution struct {
 	Updated  time.Time
 }
 
+// typeKey is where a step execution's context says that it streams no records.
+const typeKey = "type"
+
+// MarkTasklet notes that the step does one thing instead of streaming records.
+func (s *StepExecution) MarkTasklet() {
+	if s.Context == nil {
+		s.Context = Context{}
+	}
+	s.Context.Keep(Context{typeKey: json.RawMessage(`"tasklet"`)})
+}
+
+// IsTasklet reports whether the step does one thing instead of streaming records.
+func (s *StepExecution) IsTasklet() bool { return s.Context[EngineKey+typeKey] != nil }
+
 // Context is the small values kept per job or step execution and handed to later steps and to restarts: JSON scalars.
 type Context map[string]json.RawMessage
 

@@ -22,8 +22,12 @@ type Env struct {
 	Location *time.Location
 	Now      func() time.Time
 	After    func(time.Duration) <-chan time.Time // time.After, for pauses; nil where nothing is run
-	Scope    config.Scope
-	Disk     files.Disk // what output files are written to; the zero Disk is the operating system's
+	// Output takes a line that a child process has written to stdout or stderr.
+	Output func(stream, line string)
+	// Getenv returns a variable of the environment, false where it is not set.
+	Getenv func(name string) (string, bool)
+	Scope  config.Scope
+	Disk   files.Disk // what output files are written to; the zero Disk is the operating system's
 	// Connect returns the named connection's database.
 	Connect func(name string) (*sqldb.DB, error)
 	// Reader, Writer build a component nested in another one.

@@ -91,7 +91,7 @@ func (d *Decoder) value(n Node, into reflect.Value, r rules) error {
 // hook calls an Unmarshaler; an error of it that has no place gets n's.
 func (d *Decoder) hook(n Node, u Unmarshaler) error {
 	err := u.DecodeYAML(d, n)
-	if err != nil && fault.PositionOf(err).Line == 0 {
+	if err != nil && err != errLater && fault.PositionOf(err).Line == 0 {
 		at := n.Errorf("%s", d.named(err.Error()))
 		at.Hint = fault.HintOf(err)
 		return at

@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -18,22 +19,24 @@ type Key struct {
 
 // Keys lists the keys of a configuration struct, or of a pointer to one, in the order of its declaration. Other types
 // have none.
-func Keys(conf any) []Key { return keysOf(reflect.TypeOf(conf)) }
+func Keys(conf any) []Key { return keysOf(reflect.TypeOf(conf), nil) }
 
-func keysOf(t reflect.Type) []Key {
+// keysOf lists the keys of a type. within are the structs that it stands in: one that contains itself is listed once.
+func keysOf(t reflect.Type, within []reflect.Type) []Key {
 	if m, ok := reflect.Zero(t).Interface().(interface{ element() reflect.Type }); ok && t.Kind() == reflect.Slice {
-		return keysOf(m.element())
+		return keysOf(m.element(), within)
 	}
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || special[t] != "" {
+	if t.Kind() != reflect.Struct || special[t] != "" || slices.Contains(within, t) {
 		return nil
 	}
+	within = append(slices.Clip(within), t)
 	var keys []Key
 	for _, f := range fieldsOf(t) {
 		keys = append(keys, Key{Name: f.name, Type: words(f.kind), Default: f.defaultValue, Enum: f.rules.enum,
-			Required: f.required, Help: f.help, Keys: keysOf(f.kind)})
+			Required: f.required, Help: f.help, Keys: keysOf(f.kind, within)})
 	}
 	return keys
 }

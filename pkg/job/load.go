@@ -25,6 +25,9 @@ func Load(path string, text []byte) (*Job, error) {
 		wrong.Add(err)
 	}
 	wrong.Add(j.check())
+	if len(wrong) == 0 {
+		wrong.Add(checkFlow(j.Steps))
+	}
 	if err := hideSecrets(document.Root, wrong.Err()); err != nil {
 		return nil, err
 	}
@@ -50,8 +53,8 @@ func (j *Job) settle() {
 			}
 		}
 	}
-	for i := range j.Steps {
-		j.Steps[i].Tuning = j.Steps[i].Tuning.over(j.Defaults.Tuning)
+	for _, s := range j.All() {
+		s.Tuning = s.Tuning.over(j.Defaults.Tuning)
 	}
 }
 
@@ -120,7 +123,7 @@ func checkSteps(root config.Node) error {
 	}
 	var wrong fault.List
 	first := map[string]int{}
-	for _, step := range steps.Items() {
+	for _, step := range stepNodes(steps) {
 		name, ok := step.Get("name")
 		if !ok || name.Kind() != config.Scalar {
 			continue
@@ -134,6 +137,19 @@ func checkSteps(root config.Node) error {
 		first[name.Text()] = name.Position().Line
 	}
 	return wrong.Err()
+}
+
+// stepNodes returns the mappings of all steps of a list, also those of branches.
+func stepNodes(list config.Node) []config.Node {
+	var found []config.Node
+	for _, step := range list.Items() {
+		found = append(found, step)
+		parallel, _ := step.Get(string(ParallelStep))
+		for _, branch := range parallel.Items() {
+			found = append(found, stepNodes(branch)...)
+		}
+	}
+	return found
 }
 
 func checkTimezone(n config.Node) error {

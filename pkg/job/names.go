@@ -13,10 +13,15 @@ func declared(root config.Node) *config.Names {
 	for _, p := range params.Pairs() {
 		names.Declare("params." + p.Name)
 	}
-	for _, step := range steps.Items() {
+	for _, step := range stepNodes(steps) {
 		name, _ := step.Get("name")
 		export, _ := step.Get("export")
 		declareStep(names, name.Text(), export.Pairs())
+		tasklet, _ := step.Get(string(TaskletStep))
+		context, _ := tasklet.Get("context")
+		for _, value := range context.Pairs() {
+			names.Declare("context." + value.Name)
+		}
 	}
 	return names.Declare("job.name", "job.instance_id", "job.execution_id", "job.repository_id")
 }

@@ -1,18 +1,25 @@
 package job
 
 import (
+	"slices"
+	"strings"
+
 	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
 )
 
-// Step is a stage of the job that streams records from a reader through processors into a writer, in chunks. Its Tuning
-// has the job's defaults in it.
+// Step is a stage of the job. What it has says which kind it is; see Kind. Its Tuning has the job's defaults in it.
 type Step struct {
 	Name string `yaml:"name,required,literal" help:"unique in the job"`
 	Tuning
-	Reader      Component                     `yaml:"reader,required" help:"where records come from"`
+	Reader      Component                     `yaml:"reader" help:"where records come from"`
 	Processors  Chain                         `yaml:"processors" help:"what happens to each record, in order"`
-	Writer      Component                     `yaml:"writer,required" help:"where records go"`
+	Writer      Component                     `yaml:"writer" help:"where records go"`
+	Tasklet     Component                     `yaml:"tasklet" help:"instead of reader and writer: one thing to do"`
+	Parallel    []Branch                      `yaml:"parallel" help:"lists of steps that run side by side; all end, the worst result counts"`
+	Child       config.Node                   `yaml:"job" help:"another job, an instance of its own, as a step of this one"`
+	Decide      Choices                       `yaml:"decide" help:"a choice where to go on, by conditions"`
+	Next        Next                          `yaml:"next" help:"where the job goes on: a step, or by patterns on the exit status"`
 	Export      config.Map[config.Expression] `yaml:"export" help:"name: expression, put into the job's context when the step has completed"`
 	AllowRerun  bool                          `yaml:"allow_rerun" default:"false" help:"run it again in a restart although it completed"`
 	StartLimit  int                           `yaml:"start_limit" default:"0" help:"how often an instance may start it; 0: as often as needed"`
@@ -22,6 +29,57 @@ type Step struct {
 
 	Node config.Node // the step's mapping
 }
+
+// Branch is one of the lists of steps that run side by side.
+type Branch []Step
+
+// YAMLType implements config.Worded.
+func (Branch) YAMLType() string { return "a list of steps" }
+
+// Child is a job that runs as a step of another one: what a step's Child node holds. It is decoded when the step starts.
+type Child struct {
+	Path   config.Path        `yaml:"path,required" help:"its definition"`
+	Params config.Map[string] `yaml:"params" help:"its parameters, as on the command line"`
+}
+
+// StepKind is what sort of thing a step does.
+type StepKind string
+
+// The kinds of steps, by the key that makes them.
+const (
+	ChunkStep    StepKind = "reader"
+	TaskletStep  StepKind = "tasklet"
+	ParallelStep StepKind = "parallel"
+	ChildStep    StepKind = "job"
+	DecideStep   StepKind = "decide"
+)
+
+// Kind returns what sort of thing the step does.
+func (s *Step) Kind() StepKind {
+	switch {
+	case !s.Tasklet.Node.IsZero():
+		return TaskletStep
+	case s.Parallel != nil:
+		return ParallelStep
+	case !s.Child.IsZero():
+		return ChildStep
+	case s.Decide != nil:
+		return DecideStep
+	}
+	return ChunkStep
+}
+
+// fits lists the keys that a kind of step has besides name and next. A chunk-oriented one has all that no other kind is
+// made by.
+var fits = map[StepKind][]string{
+	TaskletStep:  {"tasklet", "retry", "timeout", "export", "allow_rerun", "start_limit", "check", "exit_status"},
+	ParallelStep: {"parallel"},
+	ChildStep:    {"job", "timeout", "export", "allow_rerun", "start_limit", "exit_status"},
+	DecideStep:   {"decide"},
+}
+
+// kindKeys are the keys that make a step what it is.
+var kindKeys = []StepKind{TaskletStep, ParallelStep, ChildStep, DecideStep}
 
 // ChunkSize returns the number of records in a chunk.
 func (s *Step) ChunkSize() int {
@@ -42,6 +100,7 @@ func (s *Step) DecodeYAML(d *config.Decoder, n config.Node) error {
 	s.Node = n
 	var wrong fault.List
 	wrong.Add(err)
+	wrong.Add(checkKind(what, n))
 	wrong.Add(s.Tuning.check(n))
 	if limit, ok := n.Get("start_limit"); ok && s.StartLimit < 0 {
 		wrong.Add(limit.Errorf("start_limit: expected 0 or more, got %d", s.StartLimit).WithHint("0 is no limit"))
@@ -50,6 +109,69 @@ func (s *Step) DecodeYAML(d *config.Decoder, n config.Node) error {
 		wrong.Add(checkName(e.Key, "an exported name", valueName))
 	}
 	return wrong.Err()
+}
+
+// kindOf returns what sort of step a mapping describes.
+func kindOf(n config.Node) StepKind {
+	for _, kind := range kindKeys {
+		if _, ok := n.Get(string(kind)); ok {
+			return kind
+		}
+	}
+	return ChunkStep
+}
+
+// checkKind refuses keys that a step of its kind does not have, and asks for those that it needs.
+func checkKind(what string, n config.Node) error {
+	var wrong fault.List
+	if n.Kind() != config.Mapping {
+		return nil
+	}
+	kind := kindOf(n)
+	if kind == ChunkStep {
+		return checkChunkStep(what, n)
+	}
+	for _, p := range n.Pairs() {
+		if slices.Contains(keysOfKind(kind), p.Name) {
+			continue
+		}
+		wrong.Add(p.Key.Errorf("key %q does not fit into %s, which has %q", p.Name, what, kind).WithCode("key_does_not_fit").
+			WithHint("such a step has %s", strings.Join(keysOfKind(kind), ", ")))
+	}
+	if list, ok := n.Get(string(ParallelStep)); ok {
+		for _, branch := range append(list.Items(), list) {
+			if branch.Kind() == config.List && len(branch.Items()) == 0 {
+				wrong.Add(branch.Errorf("parallel: an empty list").WithCode("no_value").WithHint("write lists of steps: - [{name: a, ...}, {name: b, ...}]"))
+			}
+		}
+	}
+	return wrong.Err()
+}
+
+func keysOfKind(kind StepKind) []string {
+	keys := append([]string{"name"}, fits[kind]...)
+	if kind != DecideStep {
+		keys = append(keys, "next")
+	}
+	return keys
+}
+
+func checkChunkStep(what string, n config.Node) error {
+	_, reader := n.Get("reader")
+	_, writer := n.Get("writer")
+	missing := func(key, help string) error {
+		return n.Errorf("key %q is missing in %s", key, what).WithCode("missing_key").WithHint(`add "%s: ...", a mapping with a type: %s`, key, help)
+	}
+	switch {
+	case !reader && !writer:
+		return n.Errorf("%s has nothing to do", what).WithCode("missing_key").
+			WithHint("add reader: and writer:; a step without records has tasklet:, parallel:, job: or decide:")
+	case !reader:
+		return missing("reader", "where records come from")
+	case !writer:
+		return missing("writer", "where records go")
+	}
+	return nil
 }
 
 // DecodeYAML fills the defaults and checks them.

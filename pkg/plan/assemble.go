@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"time"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/catalog"
@@ -26,6 +25,7 @@ type assembly struct {
 	connections *connections
 	drift       Drift
 	observer    batch.Observer
+	watcher     batch.Observer // the front end's
 }
 
 func (p *prepared) connections(ctx context.Context) *connections {
@@ -76,33 +76,20 @@ func usedBesidesReading(n config.Node) (names []string) {
 }
 
 func (a *assembly) job() *runner.Job {
-	var steps []runner.Step
-	j := &runner.Job{Timeout: a.prepared.bound()}
-	for i := range a.prepared.job.Steps {
-		steps = append(steps, a.step(&a.prepared.job.Steps[i]))
-	}
-	j.Flow = runner.Sequence(steps...)
-	return j
+	return &runner.Job{Flow: a.flow(a.prepared.job.Steps), Timeout: a.prepared.bound()}
 }
 
-func (a *assembly) step(s *job.Step) runner.Step {
-	step := runner.Step{
-		Name: s.Name, Chunk: s.ChunkSize(), AllowRerun: s.AllowRerun, StartLimit: s.StartLimit, FailOnEmpty: s.FailOnEmpty,
-		Tolerance: a.tolerance(s), Timeout: time.Duration(s.Timeout), Rate: float64(s.Rate),
-		Claim: func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
-			ledger, err := a.ledger(s)
-			return ledger, a.key(s, visit), err
-		},
-		Build: func(ctx context.Context, step *batch.StepExecution, at batch.Checkpoint) (*runner.Components, error) {
-			return a.build(s, step, at)
-		},
-		Check:  func(ctx context.Context, step *batch.StepExecution) error { return a.verify(ctx, s, step) },
-		Export: func(step *batch.StepExecution) (batch.Context, error) { return a.export(s, step) },
+func (a *assembly) step(s *job.Step) *runner.Step {
+	step := a.common(s)
+	step.Chunk, step.FailOnEmpty, step.Rate = s.ChunkSize(), s.FailOnEmpty, float64(s.Rate)
+	step.Claim = func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
+		ledger, err := a.ledger(s)
+		return ledger, a.key(s, visit), err
 	}
-	if s.ExitStatus.Source != "" {
-		step.ExitStatus = func(step *batch.StepExecution) (string, error) { return a.exitStatus(s, step) }
+	step.Build = func(ctx context.Context, step *batch.StepExecution, at batch.Checkpoint) (*runner.Components, error) {
+		return a.build(s, step, at)
 	}
-	return step
+	return &step
 }
 
 func (a *assembly) key(s *job.Step, visit int) batch.StepKey {
@@ -117,6 +104,7 @@ func (a *assembly) env(s *job.Step, scope config.Scope) *catalog.Env {
 		Job: a.execution.Instance.Name, Step: s.Name, Instance: a.shortKey(),
 		Adopt: true, // this process holds the instance's lock, so every earlier owner is dead
 		Base:  a.prepared.place.Base, Location: a.prepared.location, Now: a.engine.Now, After: a.engine.After, Scope: scope,
+		Getenv:  a.engine.Env,
 		Disk:    a.engine.instruments.disk,
 		Connect: a.connections.connect,
 		Notice:  func(message string) { a.observer.Observe(batch.Notice{Message: message}) },
@@ -152,7 +140,12 @@ func (a *assembly) ledger(s *job.Step) (batch.Ledger, error) {
 	if target == "" {
 		return wrapped(a.engine.instruments.ledger, meta.NewStoreLedger(a.store, a.drift.Fresh)), nil
 	}
-	db, err := a.connections.connectAs(target, s.Durability)
+	return a.ledgerOn(s, target)
+}
+
+// ledgerOn opens the ledger of a step that writes into a database.
+func (a *assembly) ledgerOn(s *job.Step, connection string) (batch.Ledger, error) {
+	db, err := a.connections.connectAs(connection, s.Durability)
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,12 @@ import (
 // check finds what is wrong with the steps without opening anything: kinds, keys, names, expressions, connections.
 func (p *prepared) check(secrets *config.Secrets) error {
 	var wrong fault.List
-	for i := range p.job.Steps {
-		wrong.Add(p.checkStep(&p.job.Steps[i]))
+	for _, s := range p.job.All() {
+		if s.Kind() == job.ChunkStep {
+			wrong.Add(p.checkStep(s))
+		} else {
+			wrong.Add(p.checkFlowStep(s))
+		}
 	}
 	return wrong.Err()
 }
@@ -53,12 +57,15 @@ func (p *prepared) checkBuild(s *job.Step, b *builder) error {
 		func() error { _, err := b.reader(s.Reader); return err },
 		func() error { _, err := b.writer(s.Writer); return err },
 	} {
-		if err := build(); fault.CodeOf(err) != "no_value" {
+		if err := build(); !isLater(err) {
 			wrong.Add(err)
 		}
 	}
 	return wrong.Err()
 }
+
+// isLater reports whether an error means that a value is not known yet.
+func isLater(err error) bool { return fault.CodeOf(err) == "no_value" }
 
 // checkEnv is for components that are made to be looked at and not opened.
 func (p *prepared) checkEnv(s *job.Step, scope config.Scope) *catalog.Env {

@@ -48,7 +48,8 @@ type ConnectionDescription struct {
 // StepDescription is a step with its guarantee and its definition, ${...} filled in as far as it is known.
 type StepDescription struct {
 	Name      string `json:"name"`
-	Chunk     int    `json:"chunk"`
+	Kind      string `json:"kind"` // chunk, tasklet, parallel, job or decide
+	Chunk     int    `json:"chunk,omitempty"`
 	Guarantee string `json:"guarantee"`
 	Resolved  string `json:"definition"`
 }
@@ -84,8 +85,8 @@ func (e *Engine) Describe(ctx context.Context, path string, given map[string]str
 	for _, c := range p.job.Connections {
 		d.Connections = append(d.Connections, ConnectionDescription{c.Name, c.Value.Driver, sqldb.Redact(c.Value.DSN)})
 	}
-	for i := range p.job.Steps {
-		d.Steps = append(d.Steps, p.describeStep(&p.job.Steps[i]))
+	for _, s := range p.job.All() {
+		d.Steps = append(d.Steps, p.describeStep(s))
 	}
 	d.NextRun, err = e.nextRun(ctx, p)
 	return d, err
@@ -107,9 +108,13 @@ func overlapText(o job.Overlap) string {
 
 func (p *prepared) describeStep(s *job.Step) StepDescription {
 	names := job.StepNames(s.Name, p.names)
+	resolved := (&config.Decoder{Scope: names, Base: p.place.Base}).Resolved(s.Node.Without(string(job.ParallelStep)))
+	if s.Kind() != job.ChunkStep {
+		return StepDescription{Name: s.Name, Kind: string(s.Kind()), Guarantee: describeFlow(s), Resolved: resolved}
+	}
 	return StepDescription{
-		Name: s.Name, Chunk: s.ChunkSize(), Guarantee: p.guarantee(s, names),
-		Resolved: (&config.Decoder{Scope: names, Base: p.place.Base}).Resolved(s.Node),
+		Name: s.Name, Kind: "chunk", Chunk: s.ChunkSize(), Guarantee: p.guarantee(s, names),
+		Resolved: resolved,
 	}
 }
 

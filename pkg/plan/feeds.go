@@ -37,10 +37,11 @@ func (p *prepared) stepNames(s *job.Step) config.Scope { return job.StepNames(s.
 
 // makerOf returns an earlier step that makes what a step reads, or the table that it writes into; nil where there is
 // none. Until that one has run, nothing can be said about it.
-func (p *prepared) makerOf(i int) *job.Step {
-	step := &p.job.Steps[i]
-	for j := range p.job.Steps[:i] {
-		earlier := &p.job.Steps[j]
+func (p *prepared) makerOf(step *job.Step) *job.Step {
+	for _, earlier := range p.job.All() {
+		if earlier == step {
+			return nil
+		}
 		if path, table := p.fedBy(earlier, step); path != "" || table.created {
 			return earlier
 		}

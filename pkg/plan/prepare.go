@@ -22,6 +22,8 @@ type prepared struct {
 	parameters *job.Parameters
 	names      *config.Names // params.*, job.*, and what steps leave behind; upon env.* and file:*
 	overrides  Overrides
+	ancestors  []string                                  // of a job within a job: the paths of the definitions that it stands in
+	onStart    func(execution *batch.JobExecution) error // called when the execution is recorded, before it begins; nil: nobody
 }
 
 // load reads and checks the definition at a path as the user typed it.

@@ -100,14 +100,27 @@ type stage struct {
 }
 
 func (s *stage) steps(ctx context.Context) error {
-	for i := range s.prepared.job.Steps {
-		step := &s.prepared.job.Steps[i]
+	for _, step := range s.prepared.job.All() {
+		if step.Kind() != job.ChunkStep {
+			s.leaveOut(step)
+			continue
+		}
 		if err := s.rehearse(ctx, step); err != nil {
 			return err
 		}
 		s.written = append(s.written, step)
 	}
 	return nil
+}
+
+// leaveOut notes a step that streams no records: what a tasklet does cannot be tried, and which way a flow would take is
+// not known, so all its steps are tried.
+func (s *stage) leaveOut(step *job.Step) {
+	if step.Kind() == job.ParallelStep || step.Kind() == job.DecideStep {
+		return
+	}
+	s.rehearsal.Steps = append(s.rehearsal.Steps, RehearsedStep{Name: step.Name, NotTried: "it is a " + describeFlow(step)})
+	s.leftOut = true
 }
 
 func (s *stage) rehearse(ctx context.Context, step *job.Step) error {
@@ -197,10 +210,10 @@ func (s *stage) obstacle(names config.Scope, step *job.Step) string {
 	if !s.leftOut {
 		return ""
 	}
-	if _, err := newBuilder(names, s.look(step, names)).reader(step.Reader); fault.CodeOf(err) == "no_value" {
+	if _, err := newBuilder(names, s.look(step, names)).reader(step.Reader); isLater(err) {
 		return "it needs a value of a step that was not tried"
 	}
-	if _, err := newBuilder(names, s.look(step, names)).writer(step.Writer); fault.CodeOf(err) == "no_value" {
+	if _, err := newBuilder(names, s.look(step, names)).writer(step.Writer); isLater(err) {
 		return "it needs a value of a step that was not tried"
 	}
 	return ""

@@ -66,6 +66,11 @@ func (e *Engine) launch(ctx context.Context, p *prepared, request meta.Request, 
 		return nil, err
 	}
 	defer store.Close()
+	return e.launchOn(ctx, store, p, request, drift, w)
+}
+
+// launchOn is launch of a checked job on an open job repository.
+func (e *Engine) launchOn(ctx context.Context, store *meta.Store, p *prepared, request meta.Request, drift Drift, w Watcher) (*Outcome, error) {
 	request.Job, request.Key = p.job.Name, p.parameters.Key()
 	request.EachRun = p.job.Instance == job.InstanceEachRun
 	request.Parameters, request.Definition = p.parameters.List, p.definition()
@@ -118,8 +123,13 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 	defer func() { err = errors.Join(err, connections.close()) }()
 	p.names.SetInt("job.instance_id", l.Execution.Instance.ID).SetInt("job.execution_id", l.Execution.ID).
 		SetText("job.repository_id", store.ID())
-	a := &assembly{engine: e, prepared: p, store: store, execution: l.Execution, connections: connections, drift: drift}
+	a := &assembly{engine: e, prepared: p, store: store, execution: l.Execution, connections: connections, drift: drift, watcher: w.Observer}
 	a.observer = &remembering{to: w.Observer, names: p.names}
+	if p.onStart != nil {
+		if err := p.onStart(l.Execution); err != nil {
+			return outcome, errors.Join(err, abort(ctx, store, l.Execution, err))
+		}
+	}
 	if err := e.tellUnfinished(ctx, p, store, l.Execution, w.Observer); err != nil {
 		return outcome, errors.Join(err, abort(ctx, store, l.Execution, err))
 	}

@@ -29,9 +29,12 @@ func (e *Engine) Validate(ctx context.Context, path string, given map[string]str
 	connections := p.readOnlyConnections(ctx)
 	defer func() { err = errors.Join(err, connections.close()) }()
 	var wrong fault.List
-	for i := range p.job.Steps {
-		s := &p.job.Steps[i]
-		maker := p.makerOf(i)
+	warnings = append(warnings, p.job.Warnings()...)
+	for _, s := range p.job.All() {
+		if s.Kind() != job.ChunkStep {
+			continue
+		}
+		maker := p.makerOf(s)
 		for _, problem := range p.look(ctx, s, connections) {
 			if maker != nil {
 				warnings = append(warnings, fmt.Sprintf("step %s: %s; step %s, which makes it, comes first", s.Name, problem, maker.Name))
@@ -127,9 +130,9 @@ func (p *prepared) lookOn(ctx context.Context, b *builder, s *job.Step, schema *
 // behind has none yet.
 func (p *prepared) resolvable(b *builder, s *job.Step) bool {
 	_, err := b.reader(s.Reader)
-	if fault.CodeOf(err) == "no_value" {
+	if isLater(err) {
 		return false
 	}
 	_, err = b.writer(s.Writer)
-	return fault.CodeOf(err) != "no_value"
+	return !isLater(err)
 }

@@ -80,6 +80,9 @@ func (t *thread) step(ctx context.Context, step *Step) result {
 		return resultOf(&StepError{Step: step.Name, Err: err})
 	}
 	execution := &batch.StepExecution{JobID: t.job.ID, Name: step.Name, Visit: visit, Status: batch.Starting, Context: carriedOver(last)}
+	if step.Build == nil {
+		execution.MarkTasklet()
+	}
 	if err := t.runner.Repository.StartStep(ctx, execution); err != nil {
 		return resultOf(err)
 	}

@@ -95,7 +95,7 @@ func (r *Runner) contributed(ctx context.Context, step *Step, execution *batch.S
 func (r *Runner) child(ctx context.Context, step *Step, execution *batch.StepExecution) (code string, err error) {
 	watched, end := r.untilStopped(ctx, step, execution.JobID)
 	defer end()
-	r.observe(batch.StepStarted{Step: execution, Resumed: len(execution.Context.Kept()) > 0})
+	r.observe(batch.StepStarted{Step: execution, Resumed: len(execution.Context.Kept()) > 1})
 	code, err = step.Child(ctx, execution, watched.Done())
 	if cause := context.Cause(watched); err != nil && cause != nil && ctx.Err() == nil {
 		return code, cause

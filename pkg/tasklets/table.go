@@ -1,0 +1,16 @@
+// Package tasklets holds the kinds of tasklets: what a step does that streams no records.
+package tasklets
+
+import (
+	"batchctl/pkg/batch"
+	"batchctl/pkg/catalog"
+)
+
+// Table lists the kinds of tasklets. A tasklet that leaves values behind for later steps names them under a key
+// "context".
+func Table() catalog.Table[batch.Tasklet] {
+	return catalog.Table[batch.Tasklet]{
+		catalog.Define("set", "puts values into the job's context, for later steps", newSet),
+		catalog.Define("sleep", "waits", newSleep),
+	}
+}
