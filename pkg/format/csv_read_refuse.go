@@ -28,8 +28,7 @@ func (c *CSVReader) inspect(raw []byte) error {
 	}
 	if !utf8.Valid(raw) {
 		at := invalidAt(raw)
-		return c.refuse(at, "byte 0x%02x is not UTF-8", raw[at]).
-			WithHint("convert the file to UTF-8 first, for example: iconv -f CP949 -t UTF-8")
+		return c.refuse(at, "byte 0x%02x is not UTF-8", raw[at]).WithCode(NotUTF8).WithHint("%s", encodingHint)
 	}
 	return nil
 }

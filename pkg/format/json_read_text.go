@@ -54,7 +54,7 @@ func zeroByte(x uint64) uint64 { return (x - everyByte) &^ x }
 
 func (s *jsonScanner) invalidText(start, end int) bool {
 	at := start + invalidAt(s.b[start:end])
-	return s.fail(at, "byte "+hexByte(s.b[at])+" is not UTF-8", "convert the file to UTF-8 first, for example: iconv -f CP949 -t UTF-8")
+	return s.fail(at, "byte "+hexByte(s.b[at])+" is not UTF-8", encodingHint)
 }
 
 // escape checks the escape at an index and returns the index behind it.

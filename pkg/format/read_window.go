@@ -16,6 +16,11 @@ const (
 	DefaultMaxRecord = 16 << 20
 )
 
+// NotUTF8 is the code of a CSVReader's errors about bytes that are not UTF-8.
+const NotUTF8 = "not_utf8"
+
+const encodingHint = "say which encoding the file has, as in encoding: cp949 on the reader; or convert it: iconv -f CP949 -t UTF-8"
+
 // Position is a place between two records of an input: what a reader needs to go on there.
 type Position struct {
 	Offset   int64 // bytes before it

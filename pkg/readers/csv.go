@@ -123,13 +123,13 @@ func layoutOf(key, pattern string) (string, error) {
 }
 
 // Open reads the header of the file that from stands in, and goes on behind from.
-func (r *csvReader) Open(_ context.Context, from batch.State) error {
+func (r *csvReader) Open(ctx context.Context, from batch.State) error {
 	names, err := r.open(from)
 	if err != nil {
 		return err
 	}
 	r.names = names
-	return r.enter(from)
+	return r.enter(ctx, from)
 }
 
 // Read appends a record. A field is text, or checked for its column's type.

@@ -48,7 +48,7 @@ func (r *csvReader) header() ([]string, error) {
 	if err := r.scan.Next(); err == io.EOF {
 		return nil, io.EOF
 	} else if err != nil {
-		return nil, headerFault(err)
+		return nil, headerFault(r.encodingFault(err))
 	}
 	rec := r.scan.Record()
 	names := make([]string, len(rec.Fields))

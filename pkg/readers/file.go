@@ -1,6 +1,7 @@
 package readers
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,7 +24,31 @@ type fileConf struct {
 	Path      pathList    `yaml:"path,required" help:"file to read, a pattern such as in/*.csv, or a list of both; files are read one after the other, those of a pattern by name"`
 	OnMissing string      `yaml:"on_missing" default:"fail" enum:"fail|empty" help:"what to do where there is no such file: fail, or go on as if it had no records"`
 	MaxRecord config.Size `yaml:"max_record" default:"16MiB" help:"a larger record is refused"`
+
+	Encoding     fileEncoding `yaml:"encoding" help:"of the text: utf-8, utf-16, cp949, shift_jis, latin1, windows-1252 and others; without it UTF-8, or UTF-16 where the file begins with that byte order mark"`
+	Compression  string       `yaml:"compression" default:"auto" enum:"auto|none|gzip|zstd|bzip2" help:"of the file; auto: what its first bytes say, whatever its name is"`
+	MaxExpansion int          `yaml:"max_expansion" default:"200" help:"a compressed file that expands to more than so many times its size, and to more than 64 MiB, is refused; 0: never"`
 }
+
+// fileEncoding is the name of an encoding as files.Encodings has it.
+type fileEncoding string
+
+// DecodeYAML reads the name in any spelling.
+func (e *fileEncoding) DecodeYAML(d *config.Decoder, n config.Node) error {
+	var name string
+	if err := d.Decode(n, &name); err != nil || name == "" {
+		return err
+	}
+	normal, err := files.NormalEncoding(name)
+	if err != nil {
+		return n.Errorf("%v", err).WithHint("%s", fault.HintOf(err))
+	}
+	*e = fileEncoding(normal)
+	return nil
+}
+
+// YAMLType implements config.Worded.
+func (fileEncoding) YAMLType() string { return "the name of an encoding" }
 
 // maxRecord bounds max_record: places within a record are kept in 32 bits.
 const maxRecord = 1 << 30
@@ -48,9 +73,9 @@ type fileSource struct {
 	// lines says that records end with lines, so that a last one without a line end can be continued.
 	lines bool
 
-	files  []string // names, found at the first run
-	index  int      // of the file being read
-	file   *os.File // nil behind the last one, and while closed
+	files  []string     // names, found at the first run
+	index  int          // of the file being read
+	input  *files.Input // nil behind the last one, and while closed
 	opened bool
 	count  int64        // records read, bad ones included
 	passed int64        // bytes of the files before index
@@ -61,8 +86,8 @@ type fileSource struct {
 // fileState is where a reader of files stands.
 type fileState struct {
 	Files    []string `json:"files"`
-	File     int      `json:"file"` // index into Files; their number at the end
-	Offset   int64    `json:"offset"`
+	File     int      `json:"file"`   // index into Files; their number at the end
+	Offset   int64    `json:"offset"` // in the text: decompressed, in UTF-8
 	Line     int64    `json:"line"`
 	Elements int64    `json:"elements,omitempty"`
 	Ended    bool     `json:"ended,omitempty"`
@@ -74,6 +99,9 @@ type fileState struct {
 func newFileSource(conf *fileConf, env *catalog.Env) (*fileSource, error) {
 	if conf.MaxRecord < 1 || conf.MaxRecord > maxRecord {
 		return nil, fault.New(fault.Definition, "max_record must be between 1 byte and 1 GiB")
+	}
+	if conf.MaxExpansion < 0 {
+		return nil, fault.New(fault.Definition, "max_expansion is negative")
 	}
 	for _, p := range conf.Path {
 		if p == "-" {
@@ -105,7 +133,7 @@ func (s *fileSource) open(from batch.State) (columns []string, err error) {
 }
 
 // enter opens the file that a state stands in, at its place.
-func (s *fileSource) enter(from batch.State) error {
+func (s *fileSource) enter(ctx context.Context, from batch.State) error {
 	at := fileState{Line: 1}
 	if from != nil {
 		if err := json.Unmarshal(from, &at); err != nil {
@@ -121,28 +149,43 @@ func (s *fileSource) enter(from batch.State) error {
 	if at.Offset == 0 {
 		return nil
 	}
-	return s.seek(&at)
+	return s.seek(ctx, &at)
 }
 
 // openFile opens the file at the index and passes over what stands before its first record.
 func (s *fileSource) openFile() error {
 	name := s.files[s.index]
-	file, err := openRegular(s.absolute(name), name)
+	input, err := s.openInput(name)
 	if err != nil {
 		return err
 	}
 	s.scan.SetName(name)
-	if err = s.scan.Reset(file, format.Start(), 0); err == nil {
+	s.input = input
+	if err = s.scan.Reset(input, format.Start(), 0); err == nil {
 		err = s.start()
 	}
 	if err != nil {
-		_ = file.Close()
-		return s.failed(err)
+		err = s.failed(s.encodingFault(err))
+		s.input = nil
+		_ = input.Close()
+		return err
 	}
-	s.file = file
-	s.done.Store(s.passed + s.scan.Position().Offset)
+	s.progress()
 	return nil
 }
+
+func (s *fileSource) openInput(name string) (*files.Input, error) {
+	file, err := openRegular(s.absolute(name), name)
+	if err != nil {
+		return nil, err
+	}
+	return files.OpenInput(file, name, files.InputOptions{
+		Compression: s.conf.Compression, Encoding: string(s.conf.Encoding), MaxExpansion: int64(s.conf.MaxExpansion),
+	})
+}
+
+// progress notes how much of the files is read.
+func (s *fileSource) progress() { s.done.Store(s.passed + s.input.Consumed(s.scan.Position().Offset)) }
 
 // openRegular opens a file that can be read again from any place.
 func openRegular(path, name string) (*os.File, error) {
@@ -188,10 +231,10 @@ func (s *fileSource) next() error {
 	if !s.opened {
 		return fault.New(fault.Internal, "the reader is not open")
 	}
-	if s.file != nil {
-		size := s.scan.Position().Offset
-		err := s.file.Close()
-		s.file = nil
+	if s.input != nil {
+		size := s.input.Consumed(s.scan.Position().Offset)
+		err := s.input.Close()
+		s.input = nil
 		if err != nil {
 			return s.failed(err)
 		}
@@ -224,7 +267,7 @@ func (s *fileSource) name() string { return s.files[s.index] }
 // state returns where the source stands, with the reader's columns.
 func (s *fileSource) state(columns []string) (batch.State, error) {
 	at := fileState{Files: s.files, File: s.index, Line: 1, Records: s.count, Columns: columns}
-	if s.file != nil {
+	if s.input != nil {
 		p := s.scan.Position()
 		at.Offset, at.Line, at.Elements, at.Ended = p.Offset, p.Line, p.Elements, p.Ended
 		at.Tail = checksum(s.scan.Tail())
@@ -235,11 +278,11 @@ func (s *fileSource) state(columns []string) (batch.State, error) {
 // close closes the file at hand.
 func (s *fileSource) close() error {
 	s.opened = false
-	if s.file == nil {
+	if s.input == nil {
 		return nil
 	}
-	err := s.file.Close()
-	s.file = nil
+	err := s.input.Close()
+	s.input = nil
 	return err
 }
 
@@ -270,7 +313,24 @@ func (s *fileSource) measure() {
 
 // refused makes the error for a bad record, with a copy of what was read of it.
 func (s *fileSource) refused(err error, line int64, raw []byte) error {
+	if s.input != nil && s.input.Encoding() != "" && bytes.IndexByte(raw, 0xff) >= 0 {
+		err = s.notDecodable(err)
+		raw = bytes.ReplaceAll(raw, []byte{0xff}, []byte("\ufffd"))
+	}
 	return &batch.BadRecord{Origin: record.Origin{Source: s.name(), Line: line, Raw: string(raw)}, Err: err}
+}
+
+// encodingFault names the encoding in an error about bytes that are not of it; the scanner knows UTF-8 only.
+func (s *fileSource) encodingFault(err error) error {
+	if fault.CodeOf(err) != format.NotUTF8 || s.input == nil || s.input.Encoding() == "" {
+		return err
+	}
+	return s.notDecodable(err)
+}
+
+func (s *fileSource) notDecodable(err error) error {
+	return fault.New(fault.ClassOf(err), "bytes that are not %s", s.input.Encoding()).At(fault.PositionOf(err)).
+		WithCode("not_decodable").WithHint("is encoding: %s right? a single bad record can be skipped", s.input.Encoding())
 }
 
 // at returns the position of a line of the file at hand.
@@ -294,14 +354,14 @@ func (s *fileSource) read(ctx context.Context, bad func(error) error) error {
 	}
 	for {
 		err := io.EOF
-		if s.file != nil {
+		if s.input != nil {
 			err = s.scan.Next()
 		}
 		switch {
 		case err == nil:
 			s.count++
 			if s.count&31 == 0 {
-				s.done.Store(s.passed + s.scan.Position().Offset)
+				s.progress()
 			}
 			return nil
 		case err == io.EOF:

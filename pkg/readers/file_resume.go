@@ -1,6 +1,8 @@
 package readers
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -26,31 +28,35 @@ func checksum(b []byte) string {
 	return fmt.Sprintf("%08x", crc32.Checksum(b, castagnoli))
 }
 
-// seek moves the scanner to the place of a state in the open file, in a time that does not depend on the file's size,
-// and refuses where what was read before is no longer what it was.
-func (s *fileSource) seek(at *fileState) error {
-	info, err := s.file.Stat()
+// seek moves the scanner to the place of a state in the open file, and refuses where what was read before is no longer
+// what it was. In a file that is plain UTF-8 that takes a time that does not depend on the file's size; others are
+// decompressed and decoded again.
+func (s *fileSource) seek(ctx context.Context, at *fileState) error {
+	input, err := s.openInput(s.name()) // the scanner has read on in the one at hand
 	if err != nil {
-		return s.failed(err)
+		return err
 	}
-	if info.Size() < at.Offset {
-		return s.changed("%s is shorter than when it was read: %d bytes, and %d of them were read already", s.name(), info.Size(), at.Offset)
+	if err := s.input.Close(); err != nil {
+		return errors.Join(s.failed(err), input.Close())
 	}
+	s.input = input
 	before := min(at.Offset, tailSize)
-	if _, err := s.file.Seek(at.Offset-before, io.SeekStart); err != nil {
-		return s.failed(err)
+	err = input.GoTo(ctx, at.Offset-before)
+	if err == nil {
+		place := format.Position{Offset: at.Offset, Line: at.Line, Elements: at.Elements, Ended: at.Ended}
+		err = s.scan.Reset(input, place, int(before))
 	}
-	place := format.Position{Offset: at.Offset, Line: at.Line, Elements: at.Elements, Ended: at.Ended}
-	if err := s.scan.Reset(s.file, place, int(before)); err != nil {
+	switch {
+	case err == io.ErrUnexpectedEOF || err == io.EOF:
+		return s.changed("%s is shorter than when it was read: %d bytes of its text were read already", s.name(), at.Offset)
+	case err != nil:
 		return s.failed(err)
-	}
-	if checksum(s.scan.Tail()) != at.Tail {
+	case checksum(s.scan.Tail()) != at.Tail:
 		return s.changed("%s was changed before line %d, in what was read already", s.name(), at.Line)
-	}
-	if s.lines && info.Size() > at.Offset && s.continued(at.Offset) {
+	case s.lines && s.continued(at.Offset):
 		return s.changed("the last line read of %s had no line end, and has been continued", s.name())
 	}
-	s.done.Store(s.passed + at.Offset)
+	s.progress()
 	return nil
 }
 
@@ -77,9 +83,8 @@ func (s *fileSource) continued(offset int64) bool {
 	if tail[len(tail)-1] == '\n' {
 		return false
 	}
-	next := make([]byte, 1)
-	_, err := s.file.ReadAt(next, offset)
-	return err == nil && next[0] != '\n' && next[0] != '\r'
+	next, more := s.input.Peek(offset)
+	return more && next != '\n' && next != '\r'
 }
 
 // changed is the error for an input that does not fit the state.

@@ -76,7 +76,7 @@ func newObjects(conf *objectsConf, o format.JSONReaderOptions, env *catalog.Env)
 }
 
 // Open goes on behind from.
-func (r *objectReader) Open(_ context.Context, from batch.State) error {
+func (r *objectReader) Open(ctx context.Context, from batch.State) error {
 	names, err := r.open(from)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (r *objectReader) Open(_ context.Context, from batch.State) error {
 	if err := r.begin(names); err != nil {
 		return err
 	}
-	return r.enter(from)
+	return r.enter(ctx, from)
 }
 
 // begin sets the schema: the declared columns, or the keys met before.
