@@ -2,12 +2,14 @@ package cmd
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
 	"batchctl/pkg/meta"
 )
 
@@ -102,22 +104,57 @@ func newAbandonCommand(a *app) *cobra.Command {
 		Use:   "abandon EXECUTION",
 		Short: "Make sure that the instance of a failed or stopped execution is never continued",
 		Long: "abandon ends the history of an instance that failed or stopped and is not to be continued: run and restart refuse it\n" +
-			"from then on. What it has written stays as it is.",
+			"from then on. Rows that it has committed, and files that are complete, stay as they are; hidden files of unfinished\n" +
+			"steps are removed.",
 		Example:           "  batchctl abandon 17",
 		Args:              oneArgument("the id of an execution; batchctl list shows them"),
 		ValidArgsFunction: a.completeExecutions(batch.Status.Restartable),
 		RunE: func(c *cobra.Command, args []string) error {
-			id, err := executionID(c, args[0])
-			if err != nil {
-				return err
-			}
-			return a.look(c.Context(), func(ctx context.Context, store *meta.Store) error {
-				if err := store.Abandon(ctx, id); err != nil {
-					return err
-				}
-				a.note("execution %d is ABANDONED; new parameters start another instance\n", id)
-				return a.tellStatus(ctx, store, id)
-			})
+			return runAbandon(a, c, args[0])
 		},
 	}
+}
+
+// abandonDocument is what abandon did, as JSON.
+type abandonDocument struct {
+	ExecutionID int64        `json:"execution_id"`
+	Status      batch.Status `json:"status"`
+	Removed     []string     `json:"removed_files"`
+	Warnings    []string     `json:"warnings"`
+}
+
+func runAbandon(a *app, c *cobra.Command, which string) error {
+	id, err := executionID(c, which)
+	if err != nil {
+		return err
+	}
+	engine, err := a.engine()
+	if err != nil {
+		return err
+	}
+	d := abandonDocument{ExecutionID: id, Status: batch.Abandoned, Removed: []string{}, Warnings: []string{}}
+	err = a.look(c.Context(), func(ctx context.Context, store *meta.Store) error {
+		removed, err := engine.Abandon(ctx, store, id)
+		d.Removed = append(d.Removed, removed...)
+		if fault.CodeOf(err) != "leftovers" {
+			return err
+		}
+		d.Warnings = append(d.Warnings, fault.Printable(err.Error()))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if a.json() {
+		a.document(d)
+		return nil
+	}
+	a.note("execution %d is ABANDONED; new parameters start another instance\n", id)
+	for _, path := range d.Removed {
+		a.note("removed the unfinished file %s\n", path)
+	}
+	for _, warning := range d.Warnings {
+		fmt.Fprintf(a.stderr, "warning: %s\n", warning)
+	}
+	return nil
 }

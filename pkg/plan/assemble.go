@@ -101,7 +101,7 @@ func (a *assembly) key(s *job.Step, visit int) batch.StepKey {
 // env is what the components of a step may use.
 func (a *assembly) env(s *job.Step, scope config.Scope) *catalog.Env {
 	return &catalog.Env{
-		Job: a.execution.Instance.Name, Step: s.Name, Instance: a.shortKey(),
+		Job: a.execution.Instance.Name, Step: s.Name, Instance: shortKey(a.store.ID(), a.execution.Instance),
 		Adopt: true, // this process holds the instance's lock, so every earlier owner is dead
 		Base:  a.prepared.place.Base, Location: a.prepared.location, Now: a.engine.Now, After: a.engine.After, Scope: scope,
 		Getenv:  a.engine.Env,
@@ -113,9 +113,8 @@ func (a *assembly) env(s *job.Step, scope config.Scope) *catalog.Env {
 
 // shortKey is a text that is an instance's alone, fit for file names. Another job repository's instance of the same name
 // and key counts its epochs for itself, so it must not have the same partial files.
-func (a *assembly) shortKey() string {
-	i := a.execution.Instance
-	sum := sha256.Sum256([]byte(a.store.ID() + "\x00" + i.Name + "\x00" + i.Key))
+func shortKey(repository string, i batch.JobInstance) string {
+	sum := sha256.Sum256([]byte(repository + "\x00" + i.Name + "\x00" + i.Key))
 	return hex.EncodeToString(sum[:6])
 }
 
