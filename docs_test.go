@@ -170,7 +170,7 @@ func TestFlagsOfThePagesExist(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	known := map[string]bool{"--now": true} // of systemctl
-	for _, name := range []string{"run", "restart", "stop", "abandon", "list", "show", "validate", "plan", "explain", "version"} {
+	for _, name := range []string{"run", "restart", "stop", "abandon", "purge", "list", "show", "validate", "plan", "explain", "version"} {
 		out, err := command(t, folder, name, "--help").CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s --help: %v\n%s", name, err, out)

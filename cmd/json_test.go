@@ -23,6 +23,7 @@ var jsonCalls = map[string][]struct {
 	"restart":  {{"restart 2", 1}, {"restart 99", 8}, {"restart nosuch", 2}, {"restart a b", 2}},
 	"stop":     {{"stop 1", 2}, {"stop 99", 8}, {"stop all", 2}},
 	"abandon":  {{"abandon 4", 0}, {"abandon 4", 8}, {"abandon 99", 8}},
+	"purge":    {{"purge --keep-last 9", 0}, {"purge --keep-last 0 --dry-run", 0}, {"purge", 2}, {"purge nosuch --keep-last 0", 2}},
 	"list":     {{"list", 0}, {"list --jobs", 0}, {"list nosuch", 0}, {"list --status FAILD", 2}, {"list --meta wrong.yaml", 3}},
 	"show":     {{"show 1", 0}, {"show 99", 8}, {"show", 2}},
 	"validate": {{"validate good.yaml", 0}, {"validate good.yaml wrong.yaml nowhere.yaml", 3}, {"validate", 2}},
@@ -64,7 +65,7 @@ func TestEveryCommandPrintsOneJSONDocument(t *testing.T) {
 			t.Errorf("%s is not tried", c.Name())
 		}
 	}
-	for _, name := range []string{"run", "restart", "stop", "abandon", "list", "show", "validate", "plan", "explain", "version"} {
+	for _, name := range []string{"run", "restart", "stop", "abandon", "purge", "list", "show", "validate", "plan", "explain", "version"} {
 		for _, call := range jsonCalls[name] {
 			if code := printsOneDocument(t, call.args+" -o json"); code != call.code {
 				t.Errorf("%s: exit %d, want %d", call.args, code, call.code)

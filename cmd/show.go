@@ -139,7 +139,11 @@ func writeDetails(to io.Writer, d *meta.Details, lanes []meta.LaneCheckpoint) {
 		writeSteps(to, e)
 	}
 	if e.Exit.Description != "" {
-		fmt.Fprintf(to, "error\n  %s\n", e.Exit.Description)
+		title := "error"
+		if e.Status == batch.Completed {
+			title = "note"
+		}
+		fmt.Fprintf(to, "%s\n  %s\n", title, e.Exit.Description)
 	}
 	if e.Status.Restartable() && d.Newest == e.ID {
 		fmt.Fprintf(to, "restart: batchctl restart %d\n", e.ID)

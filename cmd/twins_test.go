@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,13 +12,13 @@ import (
 // twinValues are values that differ from the defaults, for flags that do not take any.
 var twinValues = map[string]string{
 	"output": "json", "log-format": "json", "log-level": "debug", "if-complete": "skip", "on-overlap": "skip",
-	"wait-lock": "30m", "timeout": "2h",
+	"wait-lock": "30m", "timeout": "2h", "older-than": "90d",
 }
 
 func twinValue(f *pflag.Flag) string {
 	switch f.Value.Type() {
 	case "bool":
-		return "true"
+		return strconv.FormatBool(f.DefValue != "true")
 	case "int":
 		return "7"
 	case "stringArray":

@@ -49,8 +49,9 @@ func insertInstance(ctx context.Context, tx *sqldb.Tx, r Request) (*batch.JobIns
 // insertExecution records an execution with its definition, parameters and context, and sets its ID.
 func insertExecution(ctx context.Context, tx *sqldb.Tx, e *batch.JobExecution) error {
 	d := e.Definition
+	// The update changes nothing but locks the row: a purge may be deleting definitions that nobody refers to.
 	_, err := exec(ctx, tx, `insert into BATCHCTL_DEFINITION (DEFINITION_HASH, DEFINITION_TEXT, CREATE_TIME) values (?, ?, ?)
-		on conflict (DEFINITION_HASH) do nothing`, d.Hash, d.Text, stamp(e.Created))
+		on conflict (DEFINITION_HASH) do update set DEFINITION_HASH = excluded.DEFINITION_HASH`, d.Hash, d.Text, stamp(e.Created))
 	if err != nil {
 		return err
 	}

@@ -81,9 +81,10 @@ func (l *targetLedger) own(row *checkpointRow, step batch.StepKey) error {
 	return nil
 }
 
-// DeleteTarget deletes what a target holds of an instance: the checkpoints of all its steps. A target without the table
+// DeleteTarget deletes what a target holds of a repository's instance: the checkpoints of all its steps. Those of another
+// repository, which may have adopted the instance, stay. A target without the table
 // holds nothing.
-func DeleteTarget(ctx context.Context, db *sqldb.DB, job, instance string) (rows int64, err error) {
+func DeleteTarget(ctx context.Context, db *sqldb.DB, repository, job, instance string) (rows int64, err error) {
 	if _, err := sqldb.Columns(ctx, db, targetTable); err != nil {
 		if fault.CodeOf(err) == sqldb.NoSuchTable {
 			return 0, nil
@@ -91,7 +92,7 @@ func DeleteTarget(ctx context.Context, db *sqldb.DB, job, instance string) (rows
 		return 0, err
 	}
 	err = inTransaction(ctx, db, func(tx *sqldb.Tx) error {
-		rows, err = exec(ctx, tx, "delete from "+targetTable+" where job = ? and instance = ?", job, instance)
+		rows, err = exec(ctx, tx, "delete from "+targetTable+" where job = ? and instance = ? and repository = ?", job, instance, repository)
 		return err
 	})
 	return rows, err

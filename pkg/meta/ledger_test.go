@@ -450,7 +450,7 @@ func TestDeleteTargetForgetsOneInstance(t *testing.T) {
 	t.Parallel()
 	eachTarget(t, func(t *testing.T, driver, dsn string) {
 		db := targetDB(t, driver, dsn)
-		if n, err := DeleteTarget(t.Context(), db, "daily", "5f1c"); n != 0 || err != nil {
+		if n, err := DeleteTarget(t.Context(), db, targetStep().Repository, "daily", "5f1c"); n != 0 || err != nil {
 			t.Fatalf("without the table: %d, %v", n, err)
 		}
 		l := NewTargetLedger(db, TargetOptions{})
@@ -461,7 +461,10 @@ func TestDeleteTargetForgetsOneInstance(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n, err := DeleteTarget(t.Context(), db, "daily", "5f1c"); n != 3 || err != nil {
+		if n, err := DeleteTarget(t.Context(), db, "another", "daily", "5f1c"); n != 0 || err != nil {
+			t.Errorf("of another repository: %d, %v, want nothing deleted", n, err)
+		}
+		if n, err := DeleteTarget(t.Context(), db, targetStep().Repository, "daily", "5f1c"); n != 3 || err != nil {
 			t.Errorf("got %d, %v, want 3 rows deleted", n, err)
 		}
 	})
