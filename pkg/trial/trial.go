@@ -4,6 +4,7 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -121,6 +122,19 @@ func (p *Plan) Fail(ctx context.Context, ordinal int64) error {
 	if p.class == "none" {
 		return nil
 	}
-	return fault.New(p.class, "%s", p.conf.Message).WithCode(p.conf.Code).
-		WithHint("the definition plans this with fault, to try the job: take it out to run for real")
+	return &planned{fault.New(p.class, "%s", p.conf.Message).WithCode(p.conf.Code).
+		WithHint("the definition plans this with fault, to try the job: take it out to run for real")}
+}
+
+// planned marks an error as one that the definition plans.
+type planned struct{ err error }
+
+func (e *planned) Error() string { return e.err.Error() }
+
+func (e *planned) Unwrap() error { return e.err }
+
+// Planned reports whether an error comes from a plan, wrapped or not.
+func Planned(err error) bool {
+	var p *planned
+	return errors.As(err, &p)
 }

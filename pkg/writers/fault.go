@@ -109,6 +109,14 @@ func (w *faulty) Check(ctx context.Context, in *record.Schema) error {
 	return nil
 }
 
+// Blame has the inner writer search for the row that an error of it is about. A planned one says so itself.
+func (w *faulty) Blame(ctx context.Context, rows []record.Record, err error) error {
+	if blamer, ok := w.inner.(batch.Blamer); ok && !trial.Planned(err) {
+		return blamer.Blame(ctx, rows, err)
+	}
+	return err
+}
+
 // Open opens the inner writer.
 func (w *faulty) Open(ctx context.Context, from batch.State) error {
 	*w.pending = (*w.pending)[:0]

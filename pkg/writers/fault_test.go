@@ -13,6 +13,7 @@ import (
 	"batchctl/pkg/batch/batchtest"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/record"
+	"batchctl/pkg/trial"
 )
 
 // numbered gives rows their places in the input.
@@ -164,3 +165,24 @@ func TestFaultAsksItsWriterWhatItCanWrite(t *testing.T) {
 type choosy struct{ discard }
 
 func (*choosy) Check(context.Context, *record.Schema) error { return errors.New("no") }
+
+// blaming knows which row an error of its own is about.
+type blaming struct{ discard }
+
+func (*blaming) Blame(_ context.Context, _ []record.Record, err error) error {
+	return &batch.RowError{Row: 1, Err: err}
+}
+
+func TestFaultLetsItsWriterSearchForItsOwnErrorsOnly(t *testing.T) {
+	t.Parallel()
+	w := mustBuild(t, nesting(environment("", 1), new(base)), "fault", "{at: 1, blame: chunk, class: constraint, writer: {type: discard}}").(faultyParts)
+	w.inner = new(blaming)
+	rows := numbered(payments(t))
+	var row *batch.RowError
+	if err := w.Blame(t.Context(), rows, w.Write(t.Context(), nil, rows)); !trial.Planned(err) || errors.As(err, &row) {
+		t.Errorf("planned: got %v", err)
+	}
+	if err := w.Blame(t.Context(), rows, errors.New("refused")); !errors.As(err, &row) {
+		t.Errorf("its own: got %v", err)
+	}
+}
