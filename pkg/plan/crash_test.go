@@ -48,7 +48,7 @@ func crashTargets() []crashTarget {
 			letters: "{type: jsonl, path: out/rejected.jsonl, append: true}",
 			before:  "id,name,amount\n-1,old,0.50\n", outputs: []string{"out/payments.csv", "out/rejected.jsonl"}},
 		{name: "csv to json array", source: "csv", writer: "{type: json, path: out/payments.json}", outputs: []string{"out/payments.json"}},
-		{name: "sql to csv", source: "table", writer: "{type: csv, path: out/payments.csv}", outputs: []string{"out/payments.csv"}},
+		{name: "sql to csv", source: "table", writer: "{type: csv, path: out/payments.csv.gz, compression: gzip}", outputs: []string{"out/payments.csv.gz"}},
 		{name: "jsonl to sqlite with a file beside it", database: "sqlite", source: "jsonl", outputs: []string{"out/beside.csv"},
 			writer: "{type: all, writers: [" + table + ", {type: csv, path: out/beside.csv}]}"},
 		{name: "bad records, csv to sqlite, letters in a file", database: "sqlite", source: "csv", writer: strict, bad: true,

@@ -145,6 +145,8 @@ func TestCrashAtEveryFileOperationLeavesTheSameFile(t *testing.T) {
 		{"jsonl", "{path: sub/../out}", paymentsJSON},
 		{"csv", "{path: out, append: true, footer: \"# ${counters.write_count}\"}", footed},
 		{"jsonl", "{path: out, append: true}", paymentsJSON},
+		{"jsonl", "{path: out, compression: gzip}", paymentsJSON},
+		{"json", "{path: out, compression: zstd}", array(paymentsJSON)},
 	} {
 		for _, adopt := range []bool{true, false} {
 			for _, mode := range []batchtest.Mode{batchtest.Fail, batchtest.Kill} {

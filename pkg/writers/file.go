@@ -17,9 +17,10 @@ import (
 
 // fileConf is what the configurations of all writers of files share.
 type fileConf struct {
-	Path    config.Path `yaml:"path,required" help:"file to write; it appears under this name when the step is complete"`
-	Columns []string    `yaml:"columns" help:"fields to write, in this order; without it all fields of the records"`
-	Exists  string      `yaml:"exists" default:"replace" enum:"replace|fail" help:"what to do where the file exists already"`
+	Path        config.Path `yaml:"path,required" help:"file to write; it appears under this name when the step is complete"`
+	Columns     []string    `yaml:"columns" help:"fields to write, in this order; without it all fields of the records"`
+	Compression string      `yaml:"compression" default:"none" enum:"none|gzip|zstd" help:"of the file; its name is path, so let that end with .gz or .zst"`
+	Exists      string      `yaml:"exists" default:"replace" enum:"replace|fail" help:"what to do where the file exists already"`
 }
 
 // A layout makes the bytes of one kind of file. It keeps nothing of what it has written.
@@ -50,8 +51,8 @@ type fileWriter struct {
 	layout  layout
 	columns columns
 
-	partial *files.Partial // nil where it is not open
-	state   fileState      // its Mark is the partial file's; that here is not kept up
+	outlet
+	state   fileState // its Mark is the partial file's; that here is not kept up
 	scratch []byte
 }
 
@@ -70,12 +71,21 @@ func newFile(conf *fileConf, kind fileKind, l layout, env *catalog.Env) (batch.W
 		return nil, fault.New(fault.Definition, "append: true adds to a file that exists, and exists: fail refuses it").
 			WithHint("remove one of the two")
 	}
+	if kind.adds && conf.Compression != "" && conf.Compression != "none" {
+		return nil, fault.New(fault.Definition, "append: true and compression do not go together").
+			WithHint("write a compressed file for each run, with ${...} in its path")
+	}
+	compressor, err := files.NewCompressor(conf.Compression)
+	if err != nil {
+		return nil, err
+	}
 	output := files.Output{
 		Path: string(conf.Path), Owner: env.Instance, Epoch: env.Epoch, Adopt: env.Adopt,
 		Replace: conf.Exists != "fail", Append: kind.adds, Disk: env.Disk,
 	}
 	return &fileWriter{
 		output:  output,
+		outlet:  outlet{compressor: compressor},
 		layout:  l,
 		columns: columns{named: conf.Columns, growing: kind.growing},
 	}, output.Check()
@@ -107,7 +117,7 @@ func (w *fileWriter) Open(ctx context.Context, from batch.State) error {
 	if err := w.layout.setColumns(w.columns.names); err != nil {
 		return err
 	}
-	w.state = state
+	w.state, w.text = state, w.text[:0]
 	w.partial, err = w.open(from != nil)
 	return lost(err)
 }
@@ -186,8 +196,7 @@ func (w *fileWriter) put(b []byte, head int) error {
 			return err
 		}
 	}
-	_, err := w.partial.Write(b)
-	return err
+	return w.write(b)
 }
 
 func (w *fileWriter) writable() error {
@@ -218,6 +227,9 @@ func (w *fileWriter) State() (batch.State, error) {
 	if w.partial == nil {
 		return nil, fault.New(fault.Internal, "state of %s: it is not open", w.output.Path)
 	}
+	if err := w.seal(); err != nil {
+		return nil, err
+	}
 	state := w.state
 	state.Mark = w.partial.Mark()
 	state.Columns = w.columns.names
@@ -231,6 +243,9 @@ func (w *fileWriter) Flush(ctx context.Context, _ batch.Tx) error {
 	}
 	if w.partial == nil {
 		return fault.New(fault.Internal, "flush %s: it is not open", w.output.Path)
+	}
+	if err := w.seal(); err != nil {
+		return err
 	}
 	return w.partial.Sync()
 }
@@ -257,6 +272,9 @@ func (w *fileWriter) Finish(ctx context.Context) error {
 		return err
 	}
 	if err := w.put(dst, head); err != nil {
+		return err
+	}
+	if err := w.finish(); err != nil {
 		return err
 	}
 	if err := w.partial.Reserve(ctx); err != nil {

@@ -3,6 +3,7 @@ package writers
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,8 +85,20 @@ func place(t *testing.T, kind, yaml string, adopt bool) batchtest.WriterPlace {
 
 func content(t *testing.T, path string) string {
 	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := files.OpenInput(f, path, files.InputOptions{Encoding: "utf-8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	text, err := io.ReadAll(in)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
@@ -186,6 +199,9 @@ func TestFileWritersKeepTheContract(t *testing.T) {
 		{"jsonl decimals", "jsonl", "{path: out, columns: [amount], decimals: string}", payments(t)[:2], "{\"amount\":\"0.50\"}\n{\"amount\":\"1.50\"}\n", ""},
 		{"csv append", "csv", "{path: out, append: true, columns: [id], footer: end}", payments(t)[:3], "id\n0\n1\n2\nend\n", "id\nend\n"},
 		{"jsonl append", "jsonl", "{path: out, append: true}", growing(t), growingJSON, ""},
+		{"csv gzip", "csv", "{path: out, compression: gzip, columns: [id], footer: end}", payments(t)[:3], "id\n0\n1\n2\nend\n", "id\nend\n"},
+		{"json zstd", "json", "{path: out, compression: zstd}", payments(t), array(paymentsJSON), "[\n]\n"},
+		{"jsonl gzip", "jsonl", "{path: out, compression: gzip}", growing(t), growingJSON, ""},
 		{"json", "json", "path: out", payments(t), array(paymentsJSON), "[\n]\n"},
 		{"json growing", "json", "path: out", growing(t), array(growingJSON), "[\n]\n"},
 	} {
@@ -266,6 +282,8 @@ func TestMessagesOfFileWriters(t *testing.T) {
 		{"header no", "csv", "{path: out, header: no}", nil, `header: expected true or false, got text "no"`, ""},
 		{"delimiter", "csv", "{path: out, delimiter: \"\\n\"}", nil, `the delimiter must be`, ""},
 		{"unknown counter", "csv", "{path: out, footer: \"${counters.write}\"}", nil, "counters.write", ""},
+		{"append and exists", "csv", "{path: out, append: true, exists: fail}", nil, "exists: fail refuses it", "remove one"},
+		{"append and compression", "jsonl", "{path: out, append: true, compression: zstd}", nil, "do not go together", "compressed file for each run"},
 		{"standard output", "jsonl", "path: \"-\"", nil, "standard output cannot be a step's output", "name a file"},
 		{"device", "json", "path: /dev/null", nil, "/dev/null is not a regular file", "discard"},
 		{"not UTF-8", "jsonl", "path: out", []record.Record{{Schema: fileSchema(t, record.Text, "name"), Values: []record.Value{record.OfText("\xff")}}}, "column name: ", "encoding"},
