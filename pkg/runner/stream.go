@@ -50,8 +50,8 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 	s := &stream{runner: r, tolerance: step.Tolerance, instance: instance, rate: step.Rate, ledger: ledger, lane: batch.LaneKey{StepKey: key}, execution: execution}
 	s.began = r.Now()
 	s.deadline = earlier(r.deadline, r.deadlineAfter(step.Timeout, "step "+step.Name))
-	s.stand(lanes[0])
 	s.base = lanes[0].Counters
+	s.stand(lanes[0])
 	r.observe(batch.StepStarted{Step: execution, Resumed: lanes[0].Sequence > 0})
 	if s.at.Phase == batch.Done {
 		return nil

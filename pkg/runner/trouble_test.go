@@ -63,6 +63,37 @@ func TestFailureAfterBeginningAgainCountsNothingNegative(t *testing.T) {
 	}
 }
 
+// refusing is a reader whose input is not what it was.
+type refusing struct{ *memoryReader }
+
+func (r *refusing) Open(_ context.Context, from batch.State) error {
+	if from != nil {
+		return errors.New("the input was changed")
+	}
+	return r.memoryReader.Open(context.Background(), nil)
+}
+
+func TestAttemptThatCouldNotGoOnCountsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(20)
+	w.failRead = 10
+	tr := trial{chunk: 3, writer: file, edit: func(s *Step) {
+		build := s.Build
+		s.Build = func(ctx context.Context, e *batch.StepExecution, at batch.Checkpoint) (*Components, error) {
+			c, err := build(ctx, e, at)
+			c.Reader = &refusing{c.Reader.(*memoryReader)}
+			return c, err
+		}
+	}}
+	if _, _, err := tr.run(t, w); err == nil {
+		t.Fatal("want the read error")
+	}
+	job, _, err := tr.run(t, w)
+	if err == nil || job.Steps[0].Counters != (batch.Counters{}) || job.Steps[0].Total.Read == 0 {
+		t.Errorf("got %v, this attempt %+v, all %+v, want nothing counted in this attempt", err, job.Steps[0].Counters, job.Steps[0].Total)
+	}
+}
+
 // What was written since the last checkpoint will be written again: a failed step must not claim it.
 func TestFailedStepCountsOnlyWhatItsCheckpointCovers(t *testing.T) {
 	t.Parallel()
