@@ -23,10 +23,13 @@ func checksum(fields ...string) int64 {
 	return int64(sum)
 }
 
+// checksumCode is the code of errors about rows that are not as they were written.
+const checksumCode = "checksum"
+
 // damaged is the error of a row whose checksum is wrong.
 func damaged(format string, args ...any) error {
 	return fault.New(fault.Environment, "%s is damaged: its checksum is wrong", fmt.Sprintf(format, args...)).
-		WithCode("checksum").
+		WithCode(checksumCode).
 		WithHint("the file was damaged, or the row was changed by hand; restore the job repository from a copy")
 }
 

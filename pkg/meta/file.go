@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"batchctl/pkg/fault"
 	"batchctl/pkg/files"
@@ -165,6 +166,26 @@ func readHead(path string, size int64) (head []byte, err error) {
 // smallFile is the size up to which a file is checked at every start: that takes a millisecond or two.
 const smallFile = 512 << 10
 
+// checkUntouched is check over a connection that cannot write: any other, when it is the last one to be closed, puts what
+// the write-ahead log holds into the file and removes the log, whatever state they are in. It reports whether the check
+// was made; a file that only a writer can open, because of its rollback journal for instance, is left to the writer.
+func (f databaseFile) checkUntouched(ctx context.Context) (made bool, err error) {
+	if f.fresh || !f.left && f.size > smallFile {
+		return true, nil
+	}
+	db, err := sqldb.Open(ctx, sqldb.Config{
+		Name: "job repository", Driver: "sqlite", DSN: f.path, LockTimeout: busyTimeout, ReadOnly: true,
+	})
+	if err == nil {
+		err = errors.Join(f.check(ctx, db), db.Close())
+	}
+	code := fault.CodeOf(err)
+	if strings.HasPrefix(code, "SQLITE_READONLY") || strings.HasPrefix(code, "SQLITE_CANTOPEN") || strings.HasPrefix(code, "SQLITE_IOERR") {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // check has SQLite look for damage where the last process did not end cleanly, and always in a small file. Unlike
 // quick_check, integrity_check compares the indexes with their tables: a flipped bit in a key would otherwise hide a row.
 func (f databaseFile) check(ctx context.Context, db *sqldb.DB) error {
@@ -181,7 +202,7 @@ func (f databaseFile) check(ctx context.Context, db *sqldb.DB) error {
 		return err
 	}
 	if result != "ok" {
-		return fault.New(fault.Environment, "%s", result).WithCode("SQLITE_CORRUPT")
+		return fault.New(fault.Environment, "%s", strings.Join(strings.Fields(result), " ")).WithCode("SQLITE_CORRUPT")
 	}
 	return nil
 }

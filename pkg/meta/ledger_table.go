@@ -98,7 +98,7 @@ func scanTarget(rows *sqldb.Rows, step batch.StepKey) (row checkpointRow, err er
 
 func damagedTarget(lane batch.LaneKey) error {
 	return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "the checkpoint of job %s, step %s, lane %d in table %s is damaged (its checksum is wrong)",
-		lane.Job, lane.Step, lane.Lane, targetTable).WithCode("checksum").
+		lane.Job, lane.Step, lane.Lane, targetTable).WithCode(checksumCode).
 		WithHint("the row was changed by hand, or the database is damaged: restore it from a backup; where the target was emptied, delete the row to begin anew")
 }
 

@@ -51,7 +51,7 @@ func unreadable(err error) error {
 	if fault.CodeOf(err) != "" {
 		return err
 	}
-	return fault.Wrap(fault.Environment, err, "a row is damaged").WithCode("checksum").
+	return fault.Wrap(fault.Environment, err, "a row is damaged").WithCode(checksumCode).
 		WithHint("the database was damaged, or the row was changed by hand; restore it from a copy")
 }
 

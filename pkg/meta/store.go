@@ -118,16 +118,25 @@ func folderExists(path string) bool {
 }
 
 func openFile(ctx context.Context, file databaseFile, o Options) (*Store, error) {
+	s := &Store{options: o}
+	checked := false
+	var err error
+	if !o.ReadOnly {
+		if checked, err = file.checkUntouched(ctx); err != nil {
+			return nil, s.explain(err)
+		}
+	}
 	db, err := sqldb.Open(ctx, sqldb.Config{
 		Name: "job repository", Driver: "sqlite", DSN: file.path, LockTimeout: busyTimeout,
 		Journal: "wal", Durability: "full", ReadOnly: o.ReadOnly, CreateMode: 0o600,
 	})
-	s := &Store{db: db, options: o}
 	if err != nil {
 		return nil, s.explain(err)
 	}
-	if err := file.check(ctx, db); err != nil {
-		return nil, errors.Join(s.explain(err), db.Close())
+	if !checked {
+		if err := file.check(ctx, db); err != nil {
+			return nil, errors.Join(s.explain(err), db.Close())
+		}
 	}
 	return OpenOn(ctx, db, o)
 }

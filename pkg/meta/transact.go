@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/sqldb"
 )
@@ -90,6 +91,9 @@ func (s *Store) readSnapshot(ctx context.Context, fn func(q sqldb.Querier) error
 // package says itself passes through.
 func (s *Store) explain(err error) error {
 	code := fault.CodeOf(err)
+	if code == checksumCode && errors.Is(err, batch.ErrNotRestartable) {
+		return s.damagedCheckpoint()
+	}
 	if err == nil || !fromDatabase(code) {
 		return err
 	}
@@ -99,6 +103,9 @@ func (s *Store) explain(err error) error {
 	switch {
 	case strings.HasPrefix(code, "SQLITE_CORRUPT"), strings.HasPrefix(code, "SQLITE_NOTADB"):
 		return s.damagedFile(err)
+	case code == "SQLITE_ERROR": // our own statements are right, so the tables are not
+		return fault.Wrap(fault.Environment, err, "job repository %s is damaged: a table is not as batchctl made it", s.Location()).WithCode("damaged").
+			WithHint("put back a copy of it")
 	case strings.HasPrefix(code, "SQLITE_BUSY"), strings.HasPrefix(code, "SQLITE_LOCKED"):
 		return fault.Wrap(fault.Environment, err, "job repository %s", s.Location()).
 			WithHint("another process writes to it for very long; find it with: fuser %s", s.Location())
@@ -119,4 +126,10 @@ func (s *Store) damagedFile(err error) error {
 	return fault.Wrap(fault.Environment, err, "job repository %s is damaged", s.Location()).WithCode("damaged").
 		WithHint("nothing was changed; move it and its -wal file away and put back a copy, or start with an empty one: " +
 			"target databases keep their own checkpoints and refuse to be loaded twice")
+}
+
+// damagedCheckpoint is the error of a checkpoint in the repository itself, which knows no target that could be put right.
+func (s *Store) damagedCheckpoint() error {
+	return fault.New(fault.Environment, "a checkpoint in the job repository %s is damaged: its checksum is wrong", s.Location()).WithCode(checksumCode).
+		WithHint("put back a copy of it; or move it away, and the steps that write only files begin anew")
 }
