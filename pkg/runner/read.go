@@ -102,9 +102,9 @@ func (s *source) next(ctx context.Context, chunk *record.Chunk) work {
 // chunk began, and the chunk read anew.
 func (s *source) fill(ctx context.Context, w *work) error {
 	begin := s.ordinal
-	for retries := 0; ; retries++ {
-		err := s.read(ctx, w)
-		if err == nil || !s.tolerance.Retry.allows(err, retries) {
+	err := s.read(ctx, w)
+	for retries := 0; err != nil; retries++ {
+		if !s.tolerance.Retry.allows(err, retries) {
 			return err
 		}
 		if err := s.wait(ctx, s.tolerance.Retry.pause(retries+1)); err != nil {
@@ -113,10 +113,11 @@ func (s *source) fill(ctx context.Context, w *work) error {
 		w.chunk.Reset()
 		w.skips, s.ordinal = nil, begin
 		w.retries++
-		if err := s.reader.Open(ctx, s.state); err != nil && !s.tolerance.Retry.allows(err, retries+1) {
-			return err
+		if err = s.reader.Open(ctx, s.state); err == nil {
+			err = s.read(ctx, w)
 		}
 	}
+	return nil
 }
 
 // read adds records to the chunk: so many attempts as the chunk is large, so that chunks are cut by the place in the input

@@ -43,11 +43,15 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 		return err
 	}
 	defer func() { err = errors.Join(err, ledger.Close()) }()
-	lanes, err := ledger.Claim(ctx, key, 1)
+	s := &stream{runner: r, tolerance: step.Tolerance, instance: instance, rate: step.Rate, ledger: ledger, lane: batch.LaneKey{StepKey: key}, execution: execution}
+	var lanes []batch.Checkpoint
+	err = s.insist(ctx, func() (err error) {
+		lanes, err = ledger.Claim(ctx, key, 1)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	s := &stream{runner: r, tolerance: step.Tolerance, instance: instance, rate: step.Rate, ledger: ledger, lane: batch.LaneKey{StepKey: key}, execution: execution}
 	s.began = r.Now()
 	s.deadline = earlier(r.deadline, r.deadlineAfter(step.Timeout, "step "+step.Name))
 	s.base = lanes[0].Counters
@@ -61,14 +65,14 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 	}
 	defer func() { err = errors.Join(err, s.components.close()) }()
 	s.chain = &chain{processors: s.components.Processors}
-	if err := s.open(ctx); err != nil {
+	if err := s.insist(ctx, func() error { return s.open(ctx) }); err != nil {
 		return err
 	}
 	if s.at.Phase != batch.Publishing {
 		if err := s.chunks(ctx, step); err != nil {
 			return s.failed(ctx, err)
 		}
-		if err := s.verify(ctx, step); err != nil {
+		if err := s.insist(ctx, func() error { return s.verify(ctx, step) }); err != nil {
 			return s.failed(ctx, err)
 		}
 	}
@@ -178,8 +182,14 @@ func (s *stream) commitWritten(ctx context.Context) error {
 	if s.next.Counters == s.at.Counters && s.next.Ordinal == s.at.Ordinal {
 		return nil
 	}
-	next := s.next
-	return s.commit(ctx, &next, func(context.Context, batch.Tx) error { return nil })
+	return s.commitAlone(ctx, s.next)
+}
+
+// commitAlone commits a checkpoint with no rows of its own.
+func (s *stream) commitAlone(ctx context.Context, next batch.Checkpoint) error {
+	return s.settled(ctx, next, func() error {
+		return s.commit(ctx, &next, func(context.Context, batch.Tx) error { return nil })
+	})
 }
 
 // commit runs write and saves the checkpoint next, whose writer state it fills in: both hold, or neither.
@@ -205,10 +215,10 @@ func (s *stream) save(ctx context.Context, fn func(batch.Tx) (batch.Checkpoint, 
 	}
 	s.stand(saved)
 	s.cost = s.committed.Sub(begin)
-	return s.show(ctx)
+	return nil
 }
 
-// show lets those who look see how far the step is.
+// show lets those who look see how far the step is. It is no part of a commit: where it fails the commit holds.
 func (s *stream) show(ctx context.Context) error {
 	now := s.runner.Now()
 	if now.Sub(s.shown) >= showEvery {
@@ -223,10 +233,12 @@ func (s *stream) show(ctx context.Context) error {
 		return nil
 	}
 	s.saved = now
-	if err := s.runner.Repository.SaveStep(ctx, s.execution); err != nil {
-		return err
-	}
-	return s.runner.askWhetherToStop(ctx, s.execution.JobID)
+	return s.insist(ctx, func() error {
+		if err := s.runner.Repository.SaveStep(ctx, s.execution); err != nil {
+			return err
+		}
+		return s.runner.askWhetherToStop(ctx, s.execution.JobID)
+	})
 }
 
 // publish makes the output visible: first what is to be published is recorded, then published, then recorded as done.
@@ -244,7 +256,9 @@ func (s *stream) publish(ctx context.Context) error {
 	}
 	done := s.at
 	done.Phase = batch.Done
-	return s.save(ctx, func(batch.Tx) (batch.Checkpoint, error) { return done, nil })
+	return s.settled(ctx, done, func() error {
+		return s.save(ctx, func(batch.Tx) (batch.Checkpoint, error) { return done, nil })
+	})
 }
 
 // finish ends the outputs and records what is to be published.
@@ -256,7 +270,7 @@ func (s *stream) finish(ctx context.Context, publishers []batch.Publisher) error
 	}
 	publishing := s.at
 	publishing.Phase = batch.Publishing
-	return s.commit(ctx, &publishing, func(context.Context, batch.Tx) error { return nil })
+	return s.commitAlone(ctx, publishing)
 }
 
 // failed says why ctx was cancelled where that is the reason of an error. What was written since the checkpoint does not

@@ -208,6 +208,57 @@ func TestRetriesRunOut(t *testing.T) {
 	}
 }
 
+func TestTransientErrorAtAnyOperationIsHealedExactly(t *testing.T) {
+	t.Parallel()
+	retry := func(s *Step) {
+		s.Tolerance = Tolerance{Retry: Retry{Max: 2, On: onTransient}, Skip: Skip{On: onData, Limit: 100}}
+	}
+	for name, tr := range map[string]trial{
+		"table":             {chunk: 3, writer: table, processors: oddOnly, letters: true, edit: retry},
+		"file":              {chunk: 3, writer: file, processors: oddOnly, letters: true, edit: retry},
+		"table, one record": {chunk: 1, writer: table, processors: oddOnly, edit: retry},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			world := func() *world {
+				if name == "file" {
+					w := newWorld(12)
+					w.badRead, w.badProcess = set(2, 11), set(5)
+					return w
+				}
+				return bad(20)
+			}
+			clean := world()
+			job, _, err := tr.run(t, clean)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := outcomeOf(clean, job)
+			failed := 0
+			for at := range clean.operations {
+				w := world()
+				w.hiccup = at + 1
+				job, _, err := tr.run(t, w)
+				if err != nil {
+					failed++
+					w.reboot()
+					job, _, err = tr.run(t, w)
+				}
+				if err != nil {
+					t.Fatalf("operation %d: %v", at, err)
+				}
+				if got := outcomeOf(w, job); got != want {
+					t.Errorf("transient error at operation %d of %d:\n got %s\nwant %s", at, clean.operations, got, want)
+				}
+			}
+			t.Logf("%d operations, %d needed a restart", clean.operations, failed)
+			if failed > 15 { // those of the job repository around the step
+				t.Errorf("%d of %d operations needed a restart", failed, clean.operations)
+			}
+		})
+	}
+}
+
 func TestNothingIsIsolatedThatMayNotBeSkipped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(3)

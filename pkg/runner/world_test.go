@@ -31,6 +31,7 @@ type world struct {
 	execution   *batch.JobExecution
 	fuse        int // operations until the crash, negative: none
 	operations  int
+	hiccup      int          // this operation, from 1, fails in a way that passes; 0: none
 	reordered   string       // for the controls: "before" or "after"
 	failRead    int          // reading this record fails
 	failProcess int          // processing this record fails
@@ -57,6 +58,9 @@ func (w *world) op() error {
 			return errCrash
 		}
 		w.fuse--
+	}
+	if w.operations == w.hiccup {
+		return fault.New(fault.Transient, "connection lost")
 	}
 	return nil
 }

@@ -31,10 +31,15 @@ func (s *stream) write(ctx context.Context, w *work) error {
 			break
 		}
 	}
-	if s.inTx || !s.due() {
-		return nil
+	if !s.inTx {
+		if !s.due() {
+			return nil
+		}
+		if err := s.commitWritten(ctx); err != nil {
+			return err
+		}
 	}
-	return s.commitWritten(ctx)
+	return s.show(ctx)
 }
 
 // attempt is a chunk on its way to the target, over all attempts at it.
@@ -129,25 +134,41 @@ func (a *attempt) count(skips []skipped) batch.Counters {
 }
 
 // after decides about an attempt that failed: it returns nil where the chunk is to be tried again, done where it turned
-// out to be committed after all, and the error where it is final.
+// out to be committed after all, and the error where it is final. A target that is still away counts as one more attempt.
 func (a *attempt) after(ctx context.Context, err error) (done bool, _ error) {
 	a.execution.Counters.Rollback++
+	unknown := a.inTx && !errors.Is(err, batch.ErrRolledBack)
+	for {
+		if err := a.decide(ctx, err); err != nil {
+			return false, err
+		}
+		if done, err = a.stepBack(ctx, unknown); err == nil {
+			return done, nil
+		}
+	}
+}
+
+// decide returns nil where the chunk may be tried again, once it is time to.
+func (a *attempt) decide(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, errExcluded):
 	case a.tolerance.Retry.allows(err, a.retries) && !errors.Is(err, ErrSkipLimit):
 		a.retries++
 		a.tellRetry(err)
-		if err := a.runner.wait(ctx, a.execution.JobID, a.tolerance.Retry.pause(a.retries)); err != nil {
-			return false, err
-		}
+		return a.runner.wait(ctx, a.execution.JobID, a.tolerance.Retry.pause(a.retries))
 	case !a.isolating && a.tolerance.Skip.allows(err) && !errors.Is(err, ErrSkipLimit):
 		a.isolating, a.excluded = true, map[int]error{}
 		a.known, a.suspect = true, a.out.blamed(err, 0)
 	default:
-		return false, a.blame(ctx, err)
+		return a.blame(ctx, err)
 	}
-	if a.inTx && !errors.Is(err, batch.ErrRolledBack) {
-		if done, err := a.reload(ctx); done || err != nil {
+	return nil
+}
+
+// stepBack makes ledger and writers ready for one more attempt, or finds the one before done.
+func (a *attempt) stepBack(ctx context.Context, unknown bool) (done bool, _ error) {
+	if unknown {
+		if done, err := a.reload(ctx, a.next); done || err != nil {
 			return done, err
 		}
 	}
@@ -170,24 +191,6 @@ func (a *attempt) blame(ctx context.Context, err error) error {
 
 func (a *attempt) tellRetry(err error) {
 	a.runner.observe(batch.ChunkRetried{Step: a.execution, Attempt: a.retries + 1, Of: a.tolerance.Retry.Max + 1, Err: err})
-}
-
-// reload asks the ledger where the lane stands after an attempt whose outcome is not known. An acknowledged commit is
-// never assumed, and one that happened never repeated.
-func (a *attempt) reload(ctx context.Context) (done bool, _ error) {
-	at, err := a.ledger.Load(ctx, a.lane)
-	if err != nil {
-		return false, err
-	}
-	if at.Sequence == a.at.Sequence {
-		return false, nil
-	}
-	if at.Sequence == a.at.Sequence+1 && at.Ordinal == a.next.Ordinal {
-		a.stand(at)
-		return true, nil
-	}
-	return false, fault.New(fault.Internal, "step %s stands at commit %d in its target, and this process has written up to %d",
-		a.lane.Step, at.Sequence, a.at.Sequence)
 }
 
 // reopen opens the writers where the last attempt that held has left them. Without a transaction that is ahead of the
