@@ -18,7 +18,6 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"batchctl/pkg/config"
-	"batchctl/pkg/job"
 	"batchctl/pkg/plan"
 )
 
@@ -89,9 +88,9 @@ func TestEveryKindHasASection(t *testing.T) {
 
 // documentedKeys is every set of keys that a definition can have, by the name that pages call it.
 func documentedKeys() map[string][]config.Key {
-	all := map[string][]config.Key{
-		"job": config.Keys(job.Job{}), "param": config.Keys(job.Param{}), "connection": config.Keys(job.Connection{}),
-		"step": config.Keys(job.Step{}), "defaults": config.Keys(job.Defaults{}),
+	all := map[string][]config.Key{}
+	for _, part := range plan.Parts() {
+		all[part.Name] = part.Keys
 	}
 	for _, sort := range plan.Explain() {
 		for _, kind := range sort.Kinds {
@@ -169,7 +168,7 @@ func TestExitCodesOfThePageAreThoseOfTheProgram(t *testing.T) {
 func TestFlagsOfThePagesExist(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	known := map[string]bool{"--now": true} // of systemctl
+	known := map[string]bool{"--now": true, "--long": true} // of systemctl and zstd
 	for _, name := range []string{"run", "restart", "stop", "abandon", "purge", "list", "show", "validate", "plan", "explain", "version"} {
 		out, err := command(t, folder, name, "--help").CombinedOutput()
 		if err != nil {

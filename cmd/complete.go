@@ -68,6 +68,11 @@ func (a *app) peek(c *cobra.Command, fn func(context.Context, *meta.Store) error
 
 func completeKinds(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var names []cobra.Completion
+	if len(args) == 0 {
+		for _, p := range plan.Parts() {
+			names = append(names, cobra.CompletionWithDesc(p.Name, p.Summary))
+		}
+	}
 	for _, s := range plan.Explain() {
 		switch {
 		case len(args) == 0:

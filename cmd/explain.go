@@ -15,12 +15,12 @@ import (
 
 func newExplainCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain [SORT [KIND]]",
-		Short: "Explain the kinds of readers, processors and writers, and their keys",
-		Long: "explain lists the kinds of readers, processors and writers that a job definition can name, and the keys of each, from\n" +
-			"the same tables that check a definition. SORT is reader, processor or writer.",
-		Example:           "  batchctl explain\n  batchctl explain writers\n  batchctl explain reader csv",
-		Args:              atMost(2, "explain takes a sort and a kind"),
+		Use:   "explain [PART | SORT [KIND]]",
+		Short: "Explain the keys of a definition, and the kinds of readers, processors and writers",
+		Long: "explain lists what a job definition can say, from the same tables that check a definition. PART is job, param,\n" +
+			"connection, defaults or step; SORT is reader, processor or writer, and KIND one of its kinds.",
+		Example:           "  batchctl explain\n  batchctl explain step\n  batchctl explain writers\n  batchctl explain reader csv",
+		Args:              atMost(2, "explain takes a part of a definition, or a sort and a kind"),
 		ValidArgsFunction: completeKinds,
 		RunE: func(c *cobra.Command, args []string) error {
 			return runExplain(a, c, args)
@@ -74,17 +74,27 @@ func runExplain(a *app, c *cobra.Command, args []string) error {
 	sorts := plan.Explain()
 	if len(args) == 0 {
 		if a.json() {
-			documents := []sortDocument{}
+			documents := []sortDocument{sortDocumentOf(definitionSort())}
 			for _, s := range sorts {
 				documents = append(documents, sortDocumentOf(s))
 			}
 			a.document(documents)
 			return nil
 		}
-		for _, s := range sorts {
-			a.explainSort(s)
+		w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+		for _, p := range plan.Parts() {
+			fmt.Fprintf(w, "%s\t%s\n", p.Name, p.Summary)
 		}
-		return nil
+		for _, s := range sorts {
+			writeSort(w, s)
+		}
+		return w.Flush()
+	}
+	if part, ok := findPart(args[0]); ok {
+		if len(args) > 1 {
+			return usageError(c, "%s has no kinds", part.Name).WithHint("batchctl explain %s lists its keys", part.Name)
+		}
+		return a.explained(kindDocumentOf(part), func() { a.explainKind("", part) })
 	}
 	s, err := findSort(c, sorts, args[0])
 	if err != nil {
@@ -98,6 +108,19 @@ func runExplain(a *app, c *cobra.Command, args []string) error {
 		return err
 	}
 	return a.explained(kindDocumentOf(k), func() { a.explainKind(s.Name, k) })
+}
+
+// definitionSort has the parts of a definition as if they were kinds.
+func definitionSort() plan.Sort { return plan.Sort{Name: "definition", Kinds: plan.Parts()} }
+
+// findPart returns a part of a definition by its name, also in the plural.
+func findPart(name string) (plan.Kind, bool) {
+	for _, p := range plan.Parts() {
+		if p.Name == name || p.Name == strings.TrimSuffix(name, "s") {
+			return p, true
+		}
+	}
+	return plan.Kind{}, false
 }
 
 func (a *app) explained(document any, text func()) error {
@@ -117,7 +140,10 @@ func findSort(c *cobra.Command, sorts []plan.Sort, name string) (plan.Sort, erro
 		}
 		names = append(names, s.Name)
 	}
-	return plan.Sort{}, usageError(c, "unknown sort of component %q", name).WithHint("%s", fault.DidYouMean(name, names))
+	for _, p := range plan.Parts() {
+		names = append(names, p.Name)
+	}
+	return plan.Sort{}, usageError(c, "unknown sort of component, or part of a definition, %q", name).WithHint("%s", fault.DidYouMean(name, names))
 }
 
 func findKind(c *cobra.Command, s plan.Sort, name string) (plan.Kind, error) {
@@ -133,14 +159,18 @@ func findKind(c *cobra.Command, s plan.Sort, name string) (plan.Kind, error) {
 
 func (a *app) explainSort(s plan.Sort) {
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
-	for _, k := range s.Kinds {
-		fmt.Fprintf(w, "%s %s\t%s\n", s.Name, k.Name, k.Summary)
-	}
+	writeSort(w, s)
 	w.Flush()
 }
 
+func writeSort(w io.Writer, s plan.Sort) {
+	for _, k := range s.Kinds {
+		fmt.Fprintf(w, "%s %s\t%s\n", s.Name, k.Name, k.Summary)
+	}
+}
+
 func (a *app) explainKind(sort string, k plan.Kind) {
-	a.printf("%s %s: %s\n", sort, k.Name, k.Summary)
+	a.printf("%s: %s\n", strings.TrimSpace(sort+" "+k.Name), k.Summary)
 	if len(k.Keys) == 0 {
 		return
 	}

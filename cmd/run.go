@@ -56,6 +56,7 @@ func newRunCommand(a *app) *cobra.Command {
 	addReportFlag(c, &o)
 	addDriftFlags(c, &o)
 	addOverrideFlags(c, &o)
+	_ = c.RegisterFlagCompletionFunc("param", completeParameters) // it fails for a flag that is not there
 	return c
 }
 

@@ -33,6 +33,7 @@ func newValidateCommand(a *app) *cobra.Command {
 		},
 	}
 	c.Flags().StringArrayVarP(&parameters, "param", "p", nil, "a parameter to check with, `name=value`")
+	_ = c.RegisterFlagCompletionFunc("param", completeParameters) // it fails for a flag that is not there
 	return c
 }
 
@@ -110,6 +111,7 @@ func newPlanCommand(a *app) *cobra.Command {
 		},
 	}
 	c.Flags().StringArrayVarP(&parameters, "param", "p", nil, "a parameter of the job, `name=value`")
+	_ = c.RegisterFlagCompletionFunc("param", completeParameters) // it fails for a flag that is not there
 	return c
 }
 

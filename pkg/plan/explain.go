@@ -1,8 +1,11 @@
 package plan
 
 import (
+	"slices"
+
 	"batchctl/pkg/catalog"
 	"batchctl/pkg/config"
+	"batchctl/pkg/job"
 	"batchctl/pkg/processors"
 	"batchctl/pkg/readers"
 	"batchctl/pkg/writers"
@@ -27,6 +30,24 @@ func Explain() []Sort {
 		{"reader", kinds(readers.Table())},
 		{"processor", kinds(processors.Table())},
 		{"writer", kinds(writers.Table())},
+	}
+}
+
+// Parts lists the parts of a definition that are no components, each with the keys that decode it. Keys of a job whose
+// value is another part have none of their own here.
+func Parts() []Kind {
+	top := config.Keys(job.Job{})
+	for i := range top {
+		if slices.Contains([]string{"params", "connections", "defaults", "steps"}, top[i].Name) {
+			top[i].Keys = nil
+		}
+	}
+	return []Kind{
+		{"job", "the whole definition", top},
+		{"param", "a parameter, by its name below params", config.Keys(job.Param{})},
+		{"connection", "a database, by its name below connections", config.Keys(job.Connection{})},
+		{"defaults", "for every step that does not say otherwise", config.Keys(job.Defaults{})},
+		{"step", "a step, in the list below steps", config.Keys(job.Step{})},
 	}
 }
 

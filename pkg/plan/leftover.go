@@ -93,8 +93,7 @@ func (e *Engine) outputFolders(store *meta.Store, last *batch.JobExecution) (fol
 	for _, step := range last.Steps {
 		leave(p.names, step)
 	}
-	for i := range p.job.Steps {
-		step := &p.job.Steps[i]
+	for _, step := range p.job.All() {
 		nodes := []config.Node{step.Writer.Node}
 		if step.DeadLetter != nil {
 			nodes = append(nodes, step.DeadLetter.Node)
