@@ -169,8 +169,9 @@ func TestFlagsOfThePagesExist(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	known := map[string]bool{"--now": true, "--long": true} // of systemctl and zstd
-	for _, name := range []string{"run", "restart", "stop", "abandon", "purge", "list", "show", "validate", "plan", "explain", "version"} {
-		out, err := command(t, folder, name, "--help").CombinedOutput()
+	for _, name := range []string{"run", "restart", "stop", "abandon", "purge", "list", "show", "validate", "plan", "explain", "version",
+		"dead-letters list", "dead-letters show", "dead-letters replay"} {
+		out, err := command(t, folder, append(strings.Fields(name), "--help")...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s --help: %v\n%s", name, err, out)
 		}

@@ -20,12 +20,15 @@ var jsonCalls = map[string][]struct {
 	"run": {{"run good.yaml -p day=2026-11-20", 0}, {"run good.yaml -p day=2026-11-20", 7}, {"run good.yaml -p day=2026-11-20 --if-complete skip", 0},
 		{"run bad.yaml", 1}, {"run wrong.yaml", 2}, {"run nowhere.yaml", 3}, {"run good.yaml -p day=soon", 2}, {"run good.yaml --dry-run -p day=2026-11-21", 0},
 		{"run bad.yaml --dry-run", 1}, {"run", 2}, {"run --nosuch", 2}, {"run good.yaml --if-complete perhaps", 2}, {"run good.yaml --quiet -p day=2026-11-22", 0}},
-	"restart":  {{"restart 2", 1}, {"restart 99", 8}, {"restart nosuch", 2}, {"restart a b", 2}},
-	"stop":     {{"stop 1", 2}, {"stop 99", 8}, {"stop all", 2}},
-	"abandon":  {{"abandon 4", 0}, {"abandon 4", 8}, {"abandon 99", 8}},
-	"purge":    {{"purge --keep-last 9", 0}, {"purge --keep-last 0 --dry-run", 0}, {"purge", 2}, {"purge nosuch --keep-last 0", 2}},
-	"list":     {{"list", 0}, {"list --jobs", 0}, {"list nosuch", 0}, {"list --status FAILD", 2}, {"list --meta wrong.yaml", 3}},
-	"show":     {{"show 1", 0}, {"show 99", 8}, {"show", 2}},
+	"restart": {{"restart 2", 1}, {"restart 99", 8}, {"restart nosuch", 2}, {"restart a b", 2}},
+	"stop":    {{"stop 1", 2}, {"stop 99", 8}, {"stop all", 2}},
+	"abandon": {{"abandon 4", 0}, {"abandon 4", 8}, {"abandon 99", 8}},
+	"purge":   {{"purge --keep-last 9", 0}, {"purge --keep-last 0 --dry-run", 0}, {"purge", 2}, {"purge nosuch --keep-last 0", 2}},
+	"list":    {{"list", 0}, {"list --jobs", 0}, {"list nosuch", 0}, {"list --status FAILD", 2}, {"list --meta wrong.yaml", 3}},
+	"show":    {{"show 1", 0}, {"show 99", 8}, {"show", 2}},
+	"dead-letters": {{"dead-letters list", 2}, {"dead-letters list 99", 8}, {"dead-letters list 1", 2}, {"run skips.yaml", 0},
+		{"dead-letters list skips", 0}, {"dead-letters list skips --class prase", 2}, {"dead-letters show 5 1", 0}, {"dead-letters show 5 7", 2},
+		{"dead-letters replay 5", 0}, {"dead-letters replay 99", 8}, {"dead-letters nosuch", 2}},
 	"validate": {{"validate good.yaml", 0}, {"validate good.yaml wrong.yaml nowhere.yaml", 3}, {"validate", 2}},
 	"plan":     {{"plan good.yaml -p day=2026-11-20", 0}, {"plan wrong.yaml", 2}, {"plan good.yaml", 2}},
 	"explain":  {{"explain", 0}, {"explain reader", 0}, {"explain reader csv", 0}, {"explain reader cvs", 2}},
@@ -48,10 +51,19 @@ steps:
     writer: {type: csv, path: out.csv}
 `
 
+const jsonSkips = `job: skips
+steps:
+  - name: load
+    reader: {type: csv, path: bad.csv, columns: {id: int}}
+    writer: {type: csv, path: skipped.csv}
+    skip: {limit: 9}
+    dead_letter: {type: jsonl, path: rejected.jsonl}
+`
+
 func TestEveryCommandPrintsOneJSONDocument(t *testing.T) {
 	folder := t.TempDir()
 	for name, text := range map[string]string{
-		"good.yaml": jsonGood, "bad.yaml": jsonBad, "wrong.yaml": "job: wrong\nsteps: none\n", "in.csv": "id\n1\n", "bad.csv": "id\nx\n",
+		"good.yaml": jsonGood, "bad.yaml": jsonBad, "wrong.yaml": "job: wrong\nsteps: none\n", "skips.yaml": jsonSkips, "in.csv": "id\n1\n", "bad.csv": "id\nx\n",
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -65,7 +77,7 @@ func TestEveryCommandPrintsOneJSONDocument(t *testing.T) {
 			t.Errorf("%s is not tried", c.Name())
 		}
 	}
-	for _, name := range []string{"run", "restart", "stop", "abandon", "purge", "list", "show", "validate", "plan", "explain", "version"} {
+	for _, name := range []string{"run", "restart", "stop", "abandon", "purge", "list", "show", "dead-letters", "validate", "plan", "explain", "version"} {
 		for _, call := range jsonCalls[name] {
 			if code := printsOneDocument(t, call.args+" -o json"); code != call.code {
 				t.Errorf("%s: exit %d, want %d", call.args, code, call.code)

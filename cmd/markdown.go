@@ -31,6 +31,12 @@ func markdown(d runDocument) string {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %.3f |\n", cell(s.Name), cell(status), grouped(c["read_count"]), grouped(c["write_count"]),
 			grouped(c["filter_count"]), grouped(c["read_skip_count"]+c["process_skip_count"]+c["write_skip_count"]), s.Seconds)
 	}
+	if d.ListLetters != "" {
+		b.WriteByte('\n')
+	}
+	for _, l := range d.DeadLetters {
+		fmt.Fprintf(&b, "%s of step %s in %s: `%s`\n", counted(l.Count, "dead letter"), cell(l.Step), cell(l.Where), d.ListLetters)
+	}
 	for _, e := range d.Errors {
 		fmt.Fprintf(&b, "\n> %s\n", cell(e.Message))
 		if e.Hint != "" {

@@ -144,6 +144,9 @@ func (a *app) execute(ctx context.Context, o runOptions, r *report, run start) e
 	if code == exitComplete && o.ifComplete == "skip" || errors.Is(err, plan.ErrOverlapSkipped) {
 		return a.nothingToDo(err)
 	}
+	if errors.Is(err, plan.ErrNothingToReplay) {
+		return a.nothingToReplay(err)
+	}
 	if outcome == nil {
 		return a.refused(err, code, r)
 	}
@@ -239,6 +242,9 @@ func (a *app) conclusion(o *plan.Outcome, err error) string {
 		status = a.red(status)
 	}
 	fmt.Fprintf(&b, "%s %s\n", status, rest)
+	if len(o.Letters) > 0 {
+		fmt.Fprintf(&b, "  list them: %s\n", listLetters(o))
+	}
 	return b.String()
 }
 

@@ -28,8 +28,17 @@ type runDocument struct {
 	Meta        string            `json:"meta,omitempty"`
 	Seconds     float64           `json:"elapsed_seconds"`
 	Steps       []stepDocument    `json:"steps"`
+	DeadLetters []leftDocument    `json:"dead_letters,omitempty"`
+	ListLetters string            `json:"list_dead_letters,omitempty"` // the command that lists them
 	Errors      []errorDocument   `json:"errors,omitempty"`
 	Restart     string            `json:"restart,omitempty"` // the command that continues it
+}
+
+// leftDocument says how many dead letters of a step are where.
+type leftDocument struct {
+	Step  string `json:"step"`
+	Count int64  `json:"count"`
+	Where string `json:"where"`
 }
 
 // notStarted is the status of a run that has no execution.
@@ -55,6 +64,10 @@ func (a *app) runDocument(o *plan.Outcome, err error) runDocument {
 	}
 	for _, s := range e.Steps {
 		d.Steps = append(d.Steps, newStepDocument(s, e.ID))
+	}
+	for _, l := range o.Letters {
+		d.DeadLetters = append(d.DeadLetters, leftDocument{l.Step, l.Count, a.secrets.Redact(l.Where)})
+		d.ListLetters = listLetters(o)
 	}
 	if err != nil {
 		d.Errors = a.redacted(errorDocuments(err))
@@ -178,7 +191,20 @@ func statusLine(o *plan.Outcome, err error) (status, rest string) {
 	if skipped > 0 && endStatus(o, err) == batch.Completed {
 		status += " WITH SKIPS"
 	}
-	return status, "in " + shortDuration(o.Elapsed)
+	rest = "in " + shortDuration(o.Elapsed)
+	for i, l := range o.Letters {
+		between := ", "
+		if i == 0 {
+			between = "     "
+		}
+		rest += between + counted(l.Count, "dead letter") + " in " + l.Where
+	}
+	return status, rest
+}
+
+// listLetters is the command that lists the dead letters of an execution's instance.
+func listLetters(o *plan.Outcome) string {
+	return fmt.Sprintf("batchctl dead-letters list %d", o.Execution.ID)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -5,6 +5,7 @@ package batch
 import (
 	"context"
 	"encoding/json"
+	"iter"
 
 	"batchctl/pkg/record"
 )
@@ -116,4 +117,22 @@ type Fanout interface {
 // A Target is a Writer that writes into a database; it says which, so that the step's ledger can lie beside its rows.
 type Target interface {
 	Connection() string
+}
+
+// A Rereader is a Writer that can read back what it wrote, which is how dead letters are found again. It need not be
+// open, and stays as it is.
+type Rereader interface {
+	// Reread yields the rows that are there, each valid until the next one. Of a table they are those whose columns of the
+	// names in of have these values; a file may yield others too. at is the state of the writer that wrote them, nil where
+	// it is not known: of a file that has not appeared yet only what at covers is there.
+	Reread(ctx context.Context, at State, of map[string]record.Value) iter.Seq2[record.Record, error]
+}
+
+// A Reparser is a Reader that can read a record whose text stands alone: that of a dead letter.
+type Reparser interface {
+	// Reparse appends the record that origin.Raw is the text of, with that origin, as Read would have done. Where there is
+	// no text, fields is the record as a JSON object. covers is where a reader of the same step stood, nil where that is
+	// not known: it holds what stands once for all records, such as the names of columns. A bad record is a BadRecord, and
+	// into is then as it was.
+	Reparse(ctx context.Context, covers State, origin record.Origin, fields string, into *record.Chunk) error
 }

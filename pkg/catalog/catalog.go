@@ -18,6 +18,9 @@ type Env struct {
 	Instance string // a short text that is the instance's alone, fit for file names
 	Epoch    int64  // which claim of the step this is
 	Adopt    bool   // the lock proves that earlier owners are dead, so their partial files may be taken over
+	// Replay is set where dead letters are put through the step again, into what it wrote: files are added to, and those
+	// that cannot be are written beside, with this in their name.
+	Replay   string
 	Base     string // absolute folder that relative paths start at
 	Location *time.Location
 	Now      func() time.Time

@@ -103,3 +103,22 @@ func (s *Store) checkpointSteps(ctx context.Context, q sqldb.Querier, instance b
 	}, "select distinct step, visit from "+targetTable+" where job = ? and instance = ? order by step, visit", instance.Name, instance.Key)
 	return found, err
 }
+
+// TargetCheckpoints returns where the lanes of a step stand by the ledger in a target database, as this job repository
+// left it: none where there is no ledger. It locks and changes nothing.
+func TargetCheckpoints(ctx context.Context, db *sqldb.DB, step batch.StepKey) ([]batch.Checkpoint, error) {
+	if _, err := sqldb.Columns(ctx, db, targetTable); err != nil {
+		if fault.CodeOf(err) == sqldb.NoSuchTable {
+			err = nil
+		}
+		return nil, err
+	}
+	rows, err := checkpoints(ctx, db, step)
+	var found []batch.Checkpoint
+	for _, row := range rows {
+		if row.repository == step.Repository {
+			found = append(found, row.checkpoint)
+		}
+	}
+	return found, err
+}

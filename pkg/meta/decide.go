@@ -33,8 +33,7 @@ func (s *Store) decide(ctx context.Context, tx *sqldb.Tx, r Request, lock string
 		}
 	}
 	if instance == nil {
-		instance, err = insertInstance(ctx, tx, r)
-		if err != nil {
+		if instance, err = s.newInstance(ctx, tx, r); err != nil {
 			return err
 		}
 	}
@@ -74,6 +73,22 @@ func alone(ctx context.Context, q sqldb.Querier, instance int64) (bool, error) {
 	_, err := one(ctx, q, to(&n), `select count(*) from BATCHCTL_OWNER o join BATCH_JOB_EXECUTION e on e.JOB_EXECUTION_ID = o.JOB_EXECUTION_ID
 		where e.JOB_INSTANCE_ID = ? and o.TAKEN_BY_LEASE = 'Y'`, instance)
 	return n == 0, err
+}
+
+// newInstance records an instance, and what it replays. A refusal comes before anything is recorded.
+func (s *Store) newInstance(ctx context.Context, tx *sqldb.Tx, r Request) (*batch.JobInstance, error) {
+	if r.Replay == nil {
+		return insertInstance(ctx, tx, r)
+	}
+	if err := mayReplay(ctx, tx, r.Replay); err != nil {
+		return nil, err
+	}
+	instance, err := insertInstance(ctx, tx, r)
+	if err != nil {
+		return nil, err
+	}
+	r.Replay.Instance = instance.ID
+	return instance, insertReplay(ctx, tx, r.Replay)
 }
 
 // continued decides whether an instance's last execution may be continued, and takes over what of it goes on.

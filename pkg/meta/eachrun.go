@@ -10,7 +10,7 @@ import (
 
 // chooseRun returns the key of the unfinished instance that a job with instance: each_run goes on with, or "" for a new
 // one. It refuses where another execution of the job is running, and where the newest instance is unfinished but is not
-// what was asked for.
+// what was asked for. Replays of dead letters are no runs.
 func (s *Store) chooseRun(ctx context.Context, q sqldb.Querier, r Request) (key string, err error) {
 	if r.New {
 		return "", nil
@@ -18,8 +18,8 @@ func (s *Store) chooseRun(ctx context.Context, q sqldb.Querier, r Request) (key 
 	if err := s.refuseRunning(ctx, q, r); err != nil {
 		return "", err
 	}
-	last, err := job(ctx, q, `where e.JOB_INSTANCE_ID = (select max(JOB_INSTANCE_ID) from BATCH_JOB_INSTANCE where JOB_NAME = ?)
-		order by e.JOB_EXECUTION_ID desc`, r.Job)
+	last, err := job(ctx, q, `where e.JOB_INSTANCE_ID = (select max(JOB_INSTANCE_ID) from BATCH_JOB_INSTANCE
+		where JOB_NAME = ? and JOB_INSTANCE_ID not in (select REPLAY_INSTANCE_ID from BATCHCTL_REPLAY)) order by e.JOB_EXECUTION_ID desc`, r.Job)
 	if err != nil || last == nil {
 		return "", err
 	}

@@ -33,6 +33,8 @@ type Request struct {
 	Drift          Drift
 	// Restart is the execution to continue; 0 decides by the instance's identity.
 	Restart int64
+	// Replay is what a new instance replays, nil where it reads its own input. It goes with EachRun and New.
+	Replay *Replay
 
 	chosen  string // with EachRun: the JOB_KEY of the unfinished instance that is to be continued, "" for a new one
 	holding string // the name of the instance's lock, where this process has it

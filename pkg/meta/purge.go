@@ -165,7 +165,26 @@ func (s *Store) purge(ctx context.Context, tx *sqldb.Tx, p Purgeable) error {
 	if p.Remembered {
 		return s.note(ctx, tx, p)
 	}
-	_, err := exec(ctx, tx, "delete from BATCH_JOB_INSTANCE where JOB_INSTANCE_ID = ?", p.Instance.ID)
+	return forgetInstance(ctx, tx, p)
+}
+
+// forgetInstance deletes an instance of which nothing else is left. What it replayed stays for as long as the instance is
+// there that the dead letters are of, or the other way round: a letter that went through is not to be replayed once more.
+func forgetInstance(ctx context.Context, tx *sqldb.Tx, p Purgeable) error {
+	id := p.Instance.ID
+	if p.Status == batch.Completed {
+		if _, err := exec(ctx, tx, "delete from BATCHCTL_REPLAYED where REPLAY_INSTANCE_ID = ? and REPLAYED_BY is null", id); err != nil {
+			return err
+		}
+	}
+	if _, err := exec(ctx, tx, "delete from BATCHCTL_REPLAY where REPLAY_INSTANCE_ID = ?", id); err != nil {
+		return err
+	}
+	if _, err := exec(ctx, tx, "delete from BATCH_JOB_INSTANCE where JOB_INSTANCE_ID = ?", id); err != nil {
+		return err
+	}
+	_, err := exec(ctx, tx, `delete from BATCHCTL_REPLAYED where (REPLAY_INSTANCE_ID = ? or JOB_INSTANCE_ID = ?) and not exists (
+		select 1 from BATCH_JOB_INSTANCE i where i.JOB_INSTANCE_ID in (BATCHCTL_REPLAYED.REPLAY_INSTANCE_ID, BATCHCTL_REPLAYED.JOB_INSTANCE_ID))`, id, id)
 	return err
 }
 

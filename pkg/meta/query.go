@@ -36,6 +36,7 @@ type Filter struct {
 	Instance int64
 	Status   []batch.Status
 	Limit    int
+	Runs     bool // without replays of dead letters
 }
 
 // Details is everything about one execution: parameters, definition with text, context, steps with their contexts.
@@ -102,6 +103,9 @@ func (f Filter) condition() (condition string, args []any) {
 		for _, status := range f.Status {
 			args = append(args, string(status))
 		}
+	}
+	if f.Runs {
+		condition += " and i.JOB_INSTANCE_ID not in (select REPLAY_INSTANCE_ID from BATCHCTL_REPLAY)"
 	}
 	condition += " order by e.JOB_EXECUTION_ID desc"
 	if f.Limit > 0 {

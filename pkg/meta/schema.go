@@ -28,6 +28,9 @@ var migrations = []migration{
 	{version: 2, summary: "owner and lease of step executions", run: []string{
 		"alter table BATCHCTL_OWNER add column TAKEN_BY_LEASE char(1)", stepOwnerTable,
 	}},
+	{version: 3, summary: "replays of dead letters", run: []string{
+		replayTable, replayedTable, "create index BATCHCTL_REPLAYED_LETTER on BATCHCTL_REPLAYED (JOB_INSTANCE_ID)",
+	}},
 }
 
 // schemaVersion is the version that this program reads and writes.

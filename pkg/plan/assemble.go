@@ -26,6 +26,7 @@ type assembly struct {
 	drift       Drift
 	observer    batch.Observer
 	watcher     batch.Observer // the front end's
+	replay      *replay        // nil where the job is run
 }
 
 func (p *prepared) connections(ctx context.Context) *connections {
@@ -75,7 +76,10 @@ func usedBesidesReading(n config.Node) (names []string) {
 	return names
 }
 
-func (a *assembly) job() *runner.Job {
+func (a *assembly) job(ctx context.Context) *runner.Job {
+	if a.replay != nil {
+		return &runner.Job{Flow: runner.Sequence(*a.replayStep(ctx, a.replay.step)), Timeout: a.prepared.bound()}
+	}
 	return &runner.Job{Flow: a.flow(a.prepared.job.Steps), Timeout: a.prepared.bound()}
 }
 
@@ -104,8 +108,8 @@ func (a *assembly) env(s *job.Step, scope config.Scope) *catalog.Env {
 		Job: a.execution.Instance.Name, Step: s.Name, Instance: shortKey(a.store.ID(), a.execution.Instance),
 		Adopt: true, // this process holds the instance's lock, so every earlier owner is dead
 		Base:  a.prepared.place.Base, Location: a.prepared.location, Now: a.engine.Now, After: a.engine.After, Scope: scope,
-		Getenv:  a.engine.Env,
-		Disk:    a.engine.instruments.disk,
+		Getenv: a.engine.Env,
+		Disk:   a.engine.instruments.disk, Replay: a.replayName(),
 		Connect: a.connections.connect,
 		Notice:  func(message string) { a.observer.Observe(batch.Notice{Message: message}) },
 	}

@@ -209,7 +209,7 @@ func whereFrom(last *batch.JobExecution) string {
 }
 
 func nextOfEachRun(ctx context.Context, store *meta.Store, p *prepared) (string, error) {
-	found, err := store.Executions(ctx, meta.Filter{Job: p.job.Name, Limit: 1})
+	found, err := store.Executions(ctx, meta.Filter{Job: p.job.Name, Limit: 1, Runs: true})
 	if err != nil || len(found) == 0 || found[0].Execution.Status == batch.Completed {
 		return "starts a new instance", err
 	}

@@ -38,7 +38,8 @@ type instruments struct {
 	disk       files.Disk // zero: the operating system's
 	order      meta.TestOrder
 	between    func() error
-	everyChunk bool // file targets save their checkpoint after every chunk
+	marks      func(point string) error // around the record of what a replay put through
+	everyChunk bool                     // file targets save their checkpoint after every chunk
 }
 
 func wrapped[T any](wrap func(T) T, inner T) T {
@@ -77,6 +78,7 @@ type Outcome struct {
 	Execution *batch.JobExecution
 	Continues int64 // the execution it continued, 0 where it began
 	Elapsed   time.Duration
+	Letters   []LettersLeft
 }
 
 // Worked reports whether the execution committed anything: a failure before that left nothing behind. A nil Outcome did

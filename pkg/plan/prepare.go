@@ -24,6 +24,7 @@ type prepared struct {
 	overrides  Overrides
 	ancestors  []string                                  // of a job within a job: the paths of the definitions that it stands in
 	onStart    func(execution *batch.JobExecution) error // called when the execution is recorded, before it begins; nil: nobody
+	replay     *replaying                                // nil where the job is run
 }
 
 // load reads and checks the definition at a path as the user typed it.

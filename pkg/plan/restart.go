@@ -24,7 +24,7 @@ type RestartRequest struct {
 
 // Restart continues a failed or stopped execution as a new execution of its instance, with its parameters.
 func (e *Engine) Restart(ctx context.Context, r RestartRequest, w Watcher) (*Outcome, error) {
-	previous, err := e.find(ctx, r.Which)
+	previous, replayed, err := e.find(ctx, r.Which)
 	if err != nil {
 		return nil, err
 	}
@@ -33,27 +33,29 @@ func (e *Engine) Restart(ctx context.Context, r RestartRequest, w Watcher) (*Out
 		return nil, err
 	}
 	p.overrides = r.Overrides
+	p.replayAgain(replayed, previous, r.Parameters)
 	return e.launch(ctx, p, meta.Request{Restart: previous.ID, Drift: r.Drift.definition()}, r.Drift, w)
 }
 
-// find returns the execution that is to be continued.
-func (e *Engine) find(ctx context.Context, which string) (*batch.JobExecution, error) {
+// find returns the execution that is to be continued, and what it replays, nil where it is a run.
+func (e *Engine) find(ctx context.Context, which string) (*batch.JobExecution, *meta.Replay, error) {
 	store, err := e.OpenStore(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer store.Close()
 	id, err := strconv.ParseInt(which, 10, 64)
 	if err != nil {
 		if id, err = onlyCandidate(ctx, store, which); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	details, err := store.Execution(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return details.Execution, nil
+	replayed, err := store.Replay(ctx, details.Execution.Instance.ID)
+	return details.Execution, replayed, err
 }
 
 // onlyCandidate returns the id of the one execution that can be restarted, of a job or of all.

@@ -72,9 +72,9 @@ func (e *Engine) launch(ctx context.Context, p *prepared, request meta.Request, 
 // launchOn is launch of a checked job on an open job repository.
 func (e *Engine) launchOn(ctx context.Context, store *meta.Store, p *prepared, request meta.Request, drift Drift, w Watcher) (*Outcome, error) {
 	request.Job, request.Key = p.job.Name, p.parameters.Key()
-	request.EachRun = p.job.Instance == job.InstanceEachRun
-	request.Parameters, request.Definition = p.parameters.List, p.definition()
-	request.NotRestartable = !p.job.Restartable
+	request.EachRun = p.job.Instance == job.InstanceEachRun || p.replay != nil
+	request.Parameters, request.Definition = p.recordedParameters(), p.definition()
+	request.NotRestartable = !p.job.Restartable && p.replay == nil
 	launched, err := e.enter(ctx, store, request, p.overrides.Overlap.Over(p.job.OnOverlap), w)
 	if err != nil {
 		return nil, err
@@ -105,6 +105,7 @@ func (e *Engine) recorded(p *prepared, l *meta.Launch, drift Drift) (*prepared, 
 		return nil, err
 	}
 	recorded.overrides = p.overrides
+	recorded.replay = p.replay
 	return recorded, recorded.check(e.Secrets)
 }
 
@@ -125,6 +126,10 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 		SetText("job.repository_id", store.ID())
 	a := &assembly{engine: e, prepared: p, store: store, execution: l.Execution, connections: connections, drift: drift, watcher: w.Observer}
 	a.observer = &remembering{to: w.Observer, names: p.names}
+	if err := a.openReplay(ctx); err != nil {
+		return outcome, errors.Join(err, abort(ctx, store, l.Execution, err))
+	}
+	defer func() { err = errors.Join(err, a.closeReplay()) }()
 	if p.onStart != nil {
 		if err := p.onStart(l.Execution); err != nil {
 			return outcome, errors.Join(err, abort(ctx, store, l.Execution, err))
@@ -142,8 +147,9 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 		CheckpointEvery: e.checkpointEvery(),
 	}
 	begin := e.Now()
-	err = r.Run(ctx, a.job(), l.Execution)
+	err = r.Run(ctx, a.job(ctx), l.Execution)
 	outcome.Elapsed = e.Now().Sub(begin)
+	outcome.Letters = a.lettersLeft()
 	return outcome, hinted(err)
 }
 

@@ -137,6 +137,11 @@ func (r *csvReader) Read(ctx context.Context, into *record.Chunk) error {
 	if err := r.read(ctx, r.bad); err != nil {
 		return err
 	}
+	return r.take(into)
+}
+
+// take appends the record at hand.
+func (r *csvReader) take(into *record.Chunk) error {
 	rec := r.scan.Record()
 	if len(rec.Fields) != len(r.columns) && !r.conf.Lenient {
 		return r.bad(fault.New(fault.Parse, "%s, expected %d", countOf(len(rec.Fields), "field"), len(r.columns)).At(r.at(rec.Line)).

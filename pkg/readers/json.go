@@ -112,6 +112,11 @@ func (r *objectReader) Read(ctx context.Context, into *record.Chunk) error {
 	if err := r.read(ctx, r.bad); err != nil {
 		return err
 	}
+	return r.take(into)
+}
+
+// take appends the record at hand.
+func (r *objectReader) take(into *record.Chunk) error {
 	rec := r.scan.Record()
 	if rec.Shape != r.shape || len(rec.Fields) > len(r.positions) {
 		if err := r.learn(rec); err != nil {

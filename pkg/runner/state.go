@@ -65,3 +65,22 @@ func (s *stream) openWriters(ctx context.Context, kept batch.State) error {
 	}
 	return s.components.Letters.Open(ctx, at.Letters)
 }
+
+// ReaderState takes the state of a step's reader out of a checkpoint, with the reader's kind; nil where it has none.
+func ReaderState(at batch.Checkpoint) (kind string, state batch.State, err error) {
+	kept, err := anyState(at.Reader)
+	return kept.Kind, kept.State, err
+}
+
+// LettersState takes the state of the writer of a step's dead letters out of a checkpoint; nil where it has none.
+func LettersState(at batch.Checkpoint) (batch.State, error) {
+	kept, err := anyState(at.Writer)
+	return kept.Letters, err
+}
+
+func anyState(kept batch.State) (s keptState, err error) {
+	if kept != nil && json.Unmarshal(kept, &s) != nil {
+		err = fault.New(fault.Internal, "%s is not a state in a checkpoint", kept)
+	}
+	return s, err
+}

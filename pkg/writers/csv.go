@@ -62,12 +62,14 @@ func newCSV(conf *csvConf, env *catalog.Env) (batch.Writer, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Definition, err, "writer csv")
 	}
-	return newFile(&conf.fileConf, fileKind{adds: conf.Append}, &csvLayout{writer: w, header: conf.Header, footer: conf.Footer, env: env}, env)
+	kind := fileKind{adds: conf.Append, closed: !conf.Footer.node.IsZero()}
+	return newFile(&conf.fileConf, kind, &csvLayout{conf: conf, writer: w, header: conf.Header, footer: conf.Footer, env: env}, env)
 }
 
 // csvLayout is header, lines, footer. The header needs the columns: where the definition does not name them and there
 // was no record, there is none.
 type csvLayout struct {
+	conf   *csvConf
 	writer *format.CSVWriter
 	header csvHeader
 	footer lateText

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -33,6 +35,8 @@ type layout interface {
 	record(dst []byte, r record.Record, positions []int, first bool) ([]byte, error)
 	// end appends what stands behind the last record.
 	end(dst []byte) ([]byte, error)
+	// reread yields the rows of a text that the layout made.
+	reread(from kept) iter.Seq2[record.Record, error]
 }
 
 // fileState is where a writer of a file stands.
@@ -50,6 +54,7 @@ type fileWriter struct {
 	output  files.Output
 	layout  layout
 	columns columns
+	begins  func() // called when the file is begun; nil does nothing
 
 	outlet
 	state   fileState // its Mark is the partial file's; that here is not kept up
@@ -60,6 +65,7 @@ type fileWriter struct {
 type fileKind struct {
 	growing bool // records need not have the same columns
 	adds    bool // the file is added to what is there
+	closed  bool // it ends in a way that nothing can be added behind
 }
 
 // newFile returns a writer of a file.
@@ -79,16 +85,35 @@ func newFile(conf *fileConf, kind fileKind, l layout, env *catalog.Env) (batch.W
 	if err != nil {
 		return nil, err
 	}
+	path := string(conf.Path)
+	switch {
+	case env.Replay != "" && (kind.closed || compressor != nil):
+		path = besides(path, env.Replay)
+	case env.Replay != "":
+		kind.adds = true
+	}
 	output := files.Output{
-		Path: string(conf.Path), Owner: env.Instance, Epoch: env.Epoch, Adopt: env.Adopt,
+		Path: path, Owner: env.Instance, Epoch: env.Epoch, Adopt: env.Adopt,
 		Replace: conf.Exists != "fail", Append: kind.adds, Disk: env.Disk,
 	}
-	return &fileWriter{
+	w := &fileWriter{
 		output:  output,
 		outlet:  outlet{compressor: compressor},
 		layout:  l,
 		columns: columns{named: conf.Columns, growing: kind.growing},
-	}, output.Check()
+	}
+	if path != string(conf.Path) {
+		w.begins = func() {
+			env.Notice("nothing can be added to " + string(conf.Path) + ": what the replay writes is in a file of its own, " + path)
+		}
+	}
+	return w, output.Check()
+}
+
+// besides returns the path of a file beside another one: out/a.replay-18.json for out/a.json.
+func besides(path, name string) string {
+	ext := filepath.Ext(path)
+	return strings.TrimSuffix(path, ext) + "." + name + ext
 }
 
 func repeated(names []string) string {
@@ -128,6 +153,8 @@ func (w *fileWriter) open(again bool) (*files.Partial, error) {
 		return files.Finished(w.output, w.state.Mark)
 	case again:
 		return files.Resume(w.output, w.state.Mark)
+	case w.begins != nil:
+		w.begins()
 	}
 	return files.Begin(w.output)
 }

@@ -9,7 +9,7 @@ import (
 
 // newJSON returns the writer of a configuration. It opens nothing.
 func newJSON(conf *jsonConf, env *catalog.Env) (batch.Writer, error) {
-	return newFile(&conf.fileConf, fileKind{growing: true}, &jsonLayout{conf.writer()}, env)
+	return newFile(&conf.fileConf, fileKind{growing: true, closed: true}, &jsonLayout{conf.writer()}, env)
 }
 
 // jsonLayout is one array with an object on each line between its brackets.

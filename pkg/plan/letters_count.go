@@ -1,0 +1,43 @@
+package plan
+
+import (
+	"strings"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/job"
+)
+
+// LettersLeft says how many dead letters a step of an execution's instance has left behind, and where.
+type LettersLeft struct {
+	Step  string
+	Count int64
+	Where string // tables and files, as the definition names them
+}
+
+// lettersLeft lists the steps of an execution whose dead letters somebody should look at.
+func (a *assembly) lettersLeft() (left []LettersLeft) {
+	for _, s := range a.prepared.lettered() {
+		for _, step := range a.execution.Steps {
+			if step.Name == s.Name && step.Total.Skip() > 0 {
+				left = append(left, LettersLeft{Step: s.Name, Count: step.Total.Skip(), Where: a.lettersPlace(s, step)})
+				break
+			}
+		}
+	}
+	return left
+}
+
+// lettersPlace names where a step keeps its dead letters: the table, or the file below the current folder.
+func (a *assembly) lettersPlace(s *job.Step, step *batch.StepExecution) string {
+	var places []string
+	for _, w := range writtenTables(s.DeadLetter.Node) {
+		if w.table != "" {
+			places = append(places, w.table)
+		}
+	}
+	names, _ := a.stepScope(s, step)
+	for _, path := range paths(names, a.prepared.place.Base, s.DeadLetter.Node) {
+		places = append(places, a.engine.shown(path))
+	}
+	return strings.Join(places, ", ")
+}
