@@ -14,9 +14,6 @@ import (
 	"batchctl/pkg/files"
 )
 
-// soaking reports whether the full numbers are asked for.
-func soaking() bool { return os.Getenv("BATCHCTL_SOAK") != "" }
-
 // poisons are the ways in which the table refuses a row: amount, name, code and seller of it, and what the letter says.
 var poisons = []struct{ what, amount, name, code, seller string }{
 	{"check", "-1", "bad", "", "1"},
