@@ -88,3 +88,7 @@ func (f *ForeignError) Error() string {
 
 // ErrOutputLost means that an unfinished output that a checkpoint speaks of is gone or shorter than recorded.
 var ErrOutputLost = errors.New("the unfinished output is gone")
+
+// ErrCheckFailed means that something does not hold that the definition says must: a check of a step, or the control
+// totals of an input.
+var ErrCheckFailed = errors.New("check failed")

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"database/sql"
 	"errors"
@@ -29,7 +31,7 @@ import (
 type crashTarget struct {
 	name     string
 	database string   // "sqlite", "postgres", or ""
-	source   string   // csv, jsonl or table
+	source   string   // csv, jsonl, gzip (csv with a trailer) or table
 	writer   string   // of the definition
 	outputs  []string // files
 	bad      bool     // with records that cannot be read, processed or written, skipped and kept as dead letters
@@ -47,7 +49,7 @@ func crashTargets() []crashTarget {
 			writer:  `{type: csv, path: out/payments.csv, append: true, footer: "TOTAL,${counters.write_count}"}`,
 			letters: "{type: jsonl, path: out/rejected.jsonl, append: true}",
 			before:  "id,name,amount\n-1,old,0.50\n", outputs: []string{"out/payments.csv", "out/rejected.jsonl"}},
-		{name: "csv to json array", source: "csv", writer: "{type: json, path: out/payments.json}", outputs: []string{"out/payments.json"}},
+		{name: "compressed csv with a trailer to json array", source: "gzip", writer: "{type: json, path: out/payments.json}", outputs: []string{"out/payments.json"}},
 		{name: "sql to csv", source: "table", writer: "{type: csv, path: out/payments.csv.gz, compression: gzip}", outputs: []string{"out/payments.csv.gz"}},
 		{name: "jsonl to sqlite with a file beside it", database: "sqlite", source: "jsonl", outputs: []string{"out/beside.csv"},
 			writer: "{type: all, writers: [" + table + ", {type: csv, path: out/beside.csv}]}"},
@@ -75,6 +77,7 @@ const crashRecords = 13
 func (c crashTarget) definition(dsn string) string {
 	reader := map[string]string{
 		"csv":   "{type: csv, path: in.csv, columns: {id: int, amount: decimal}}",
+		"gzip":  `{type: csv, path: in.csv.gz, columns: {id: int, amount: decimal}, trailer: {match: "^END", columns: [kind, count, total], sums: {all: amount}, expect: int(count) == counters.read_count and decimal(total) == all}}`,
 		"jsonl": "{type: jsonl, path: in.jsonl, columns: {id: int, name: text, amount: decimal}}",
 		"table": "{type: sql, connection: source, query: 'select id, name, amount from payments', keyset: [id]}",
 	}[c.source]
@@ -129,6 +132,13 @@ func newCrashPlace(t *testing.T, target crashTarget, server string) *crashPlace 
 	}
 	p.write(t, "in.csv", csv.String())
 	p.write(t, "in.jsonl", jsonl.String())
+	var zipped bytes.Buffer
+	w := gzip.NewWriter(&zipped)
+	fmt.Fprintf(w, "%sEND,%d,84.50\n", &csv, crashRecords)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, "in.csv.gz", zipped.String())
 	if target.before != "" {
 		if err := os.Mkdir(filepath.Join(p.folder, "out"), 0o777); err != nil {
 			t.Fatal(err)

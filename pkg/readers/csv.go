@@ -26,6 +26,8 @@ type csvConf struct {
 	DateFormat       string     `yaml:"date_format" help:"pattern of date columns, such as dd.MM.yyyy; without it yyyy-MM-dd"`
 	DatetimeFormat   string     `yaml:"datetime_format" help:"pattern of datetime columns, such as dd.MM.yyyy HH:mm; without it ISO 8601"`
 	Lenient          bool       `yaml:"lenient" help:"take stray quotes as data, fill short records with null, cut long ones"`
+
+	Trailer *trailerConf `yaml:"trailer" help:"the last line of each file, which counts what stands before it; it is no record, and must be there"`
 }
 
 // csvReader reads the records of delimited text files that have the same columns.
@@ -59,6 +61,12 @@ func newCSV(conf *csvConf, env *catalog.Env) (batch.Reader, error) {
 	}
 	r := &csvReader{fileSource: source, conf: conf, scan: scan}
 	source.scan, source.start, source.lines = scan, r.enterFile, true
+	if source.trailer, err = newTrailer(conf.Trailer, env); err != nil {
+		return nil, err
+	}
+	if source.trailer != nil {
+		source.trailer.line, source.trailer.row = r.lineAtHand, r.trailerRow
+	}
 	if err := setFormat(&r.format, conf, env); err != nil {
 		return nil, err
 	}
@@ -163,7 +171,7 @@ func (r *csvReader) take(into *record.Chunk) error {
 		into.DropInput()
 		return r.bad(err)
 	}
-	return nil
+	return r.trailer.add(r.schema, row)
 }
 
 // fill sets the values of a row from the fields of a record whose text is raw.
@@ -201,6 +209,29 @@ func (r *csvReader) value(c *csvColumn, text string, quoted bool) (record.Value,
 		return record.NullValue, nil
 	}
 	return r.format.Parse(c.kind, text)
+}
+
+func (r *csvReader) lineAtHand() (raw []byte, line int64) {
+	rec := r.scan.Record()
+	return rec.Raw, rec.Line
+}
+
+// trailerRow returns the columns of the trailer at hand.
+func (r *csvReader) trailerRow() ([]record.Value, error) {
+	rec, columns := r.scan.Record(), r.conf.Trailer.Columns.columns
+	if len(columns) > 0 && len(rec.Fields) != len(columns) {
+		return nil, fault.New(fault.Parse, "it has %s, expected %d", countOf(len(rec.Fields), "field"), len(columns))
+	}
+	var row []record.Value
+	for i, c := range columns {
+		text := string(r.scan.AppendField(nil, rec.Raw, rec.Fields[i]))
+		v, err := r.value(&csvColumn{name: c.name, kind: c.kind}, text, rec.Fields[i].Quoted)
+		if err != nil {
+			return nil, fault.Wrap(fault.Parse, err, "column %s", c.name)
+		}
+		row = append(row, v)
+	}
+	return row, nil
 }
 
 // bad makes the error for the record at hand.

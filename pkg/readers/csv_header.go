@@ -141,6 +141,11 @@ func (r *csvReader) bind(names []string) error {
 	if err != nil {
 		return fault.Wrap(fault.Definition, err, "reader csv")
 	}
+	if r.conf.Trailer != nil {
+		if err := r.trailer.columnsOf(schema); err != nil {
+			return err
+		}
+	}
 	r.names, r.schema, r.columns = names, schema, columns
 	return nil
 }

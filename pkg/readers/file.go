@@ -72,6 +72,8 @@ type fileSource struct {
 	start func() error
 	// lines says that records end with lines, so that a last one without a line end can be continued.
 	lines bool
+	// trailer is nil where files have none.
+	trailer *trailer
 
 	files  []string     // names, found at the first run
 	index  int          // of the file being read
@@ -94,6 +96,8 @@ type fileState struct {
 	Tail     string   `json:"tail,omitempty"` // checksum of up to 64 KiB before Offset
 	Records  int64    `json:"records"`
 	Columns  []string `json:"columns,omitempty"`
+
+	Trailer *trailerState `json:"trailer,omitempty"`
 }
 
 func newFileSource(conf *fileConf, env *catalog.Env) (*fileSource, error) {
@@ -149,7 +153,10 @@ func (s *fileSource) enter(ctx context.Context, from batch.State) error {
 	if at.Offset == 0 {
 		return nil
 	}
-	return s.seek(ctx, &at)
+	if err := s.seek(ctx, &at); err != nil {
+		return err
+	}
+	return s.trailer.resume(at.Trailer)
 }
 
 // openFile opens the file at the index and passes over what stands before its first record.
@@ -161,6 +168,7 @@ func (s *fileSource) openFile() error {
 	}
 	s.scan.SetName(name)
 	s.input = input
+	s.trailer.begin(s.count)
 	if err = s.scan.Reset(input, format.Start(), 0); err == nil {
 		err = s.start()
 	}
@@ -271,6 +279,7 @@ func (s *fileSource) state(columns []string) (batch.State, error) {
 		p := s.scan.Position()
 		at.Offset, at.Line, at.Elements, at.Ended = p.Offset, p.Line, p.Elements, p.Ended
 		at.Tail = checksum(s.scan.Tail())
+		at.Trailer = s.trailer.state()
 	}
 	return json.Marshal(at)
 }
@@ -313,6 +322,9 @@ func (s *fileSource) measure() {
 
 // refused makes the error for a bad record, with a copy of what was read of it.
 func (s *fileSource) refused(err error, line int64, raw []byte) error {
+	if s.trailer != nil {
+		s.trailer.bad++
+	}
 	if s.input != nil && s.input.Encoding() != "" && bytes.IndexByte(raw, 0xff) >= 0 {
 		err = s.notDecodable(err)
 		raw = bytes.ReplaceAll(raw, []byte{0xff}, []byte("\ufffd"))
@@ -357,6 +369,15 @@ func (s *fileSource) read(ctx context.Context, bad func(error) error) error {
 		if s.input != nil {
 			err = s.scan.Next()
 		}
+		if s.trailer != nil && s.input != nil {
+			again, wrong := s.pastTrailer(err)
+			if wrong != nil {
+				return wrong
+			}
+			if again {
+				continue
+			}
+		}
 		switch {
 		case err == nil:
 			s.count++
@@ -375,6 +396,22 @@ func (s *fileSource) read(ctx context.Context, bad func(error) error) error {
 			return s.failed(err)
 		}
 	}
+}
+
+// pastTrailer looks whether what the scanner returned is the trailer, behind it, or the end that lacks one. again: the
+// trailer was met, and is no record.
+func (s *fileSource) pastTrailer(scanned error) (again bool, err error) {
+	switch {
+	case scanned == io.EOF && !s.trailer.met:
+		return false, s.trailer.missing(s)
+	case scanned == io.EOF:
+		return false, nil
+	case s.trailer.met && (scanned == nil || fault.ClassOf(scanned).Data()):
+		return false, s.trailer.behind(s)
+	case scanned == nil && s.trailer.is():
+		return true, s.trailer.meet(s)
+	}
+	return false, nil
 }
 
 // countOf returns "1 field", "5 fields".

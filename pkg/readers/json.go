@@ -2,6 +2,7 @@ package readers
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"batchctl/pkg/batch"
@@ -21,6 +22,7 @@ type objectsConf struct {
 // jsonlConf is the configuration of the jsonl reader.
 type jsonlConf struct {
 	objectsConf
+	Trailer *trailerConf `yaml:"trailer" help:"the last line of each file, which counts what stands before it; it is no record, and must be there"`
 }
 
 // jsonConf is the configuration of the json reader.
@@ -31,7 +33,17 @@ type jsonConf struct {
 
 // newJSONL returns a reader of files with one JSON object a line.
 func newJSONL(conf *jsonlConf, env *catalog.Env) (batch.Reader, error) {
-	return newObjects(&conf.objectsConf, format.JSONReaderOptions{Lines: true}, env)
+	r, err := newObjects(&conf.objectsConf, format.JSONReaderOptions{Lines: true}, env)
+	if err != nil {
+		return nil, err
+	}
+	if r.trailer, err = newTrailer(conf.Trailer, env); err != nil {
+		return nil, err
+	}
+	if r.trailer != nil {
+		r.trailer.line, r.trailer.row = r.lineAtHand, r.trailerRow
+	}
+	return r, nil
 }
 
 // newJSON returns a reader of files with an array of JSON objects.
@@ -46,7 +58,11 @@ func newJSON(conf *jsonConf, env *catalog.Env) (batch.Reader, error) {
 				WithHint("write the keys with a point between them, as in root: data.items")
 		}
 	}
-	return newObjects(&conf.objectsConf, format.JSONReaderOptions{Root: root}, env)
+	r, err := newObjects(&conf.objectsConf, format.JSONReaderOptions{Root: root}, env)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // maxKeys is how many columns a schema grows to.
@@ -64,7 +80,7 @@ type objectReader struct {
 	positions []int // as many as the longest such object had fields
 }
 
-func newObjects(conf *objectsConf, o format.JSONReaderOptions, env *catalog.Env) (batch.Reader, error) {
+func newObjects(conf *objectsConf, o format.JSONReaderOptions, env *catalog.Env) (*objectReader, error) {
 	source, err := newFileSource(&conf.fileConf, env)
 	if err != nil {
 		return nil, err
@@ -141,7 +157,35 @@ func (r *objectReader) take(into *record.Chunk) error {
 		}
 		row[at] = v
 	}
-	return nil
+	return r.trailer.add(r.schema, row)
+}
+
+func (r *objectReader) lineAtHand() (raw []byte, line int64) {
+	rec := r.scan.Record()
+	return rec.Raw, rec.Line
+}
+
+// trailerRow returns the columns of the trailer at hand: keys of its object.
+func (r *objectReader) trailerRow() ([]record.Value, error) {
+	rec := r.scan.Record()
+	raw := string(rec.Raw)
+	var row []record.Value
+	for _, c := range r.trailer.conf.Columns.columns {
+		at := slices.IndexFunc(rec.Fields, func(f format.JSONField) bool { return string(f.Key) == c.name })
+		if at < 0 {
+			return nil, fault.New(fault.Parse, "it has no key %q", c.name)
+		}
+		arena := new(record.Arena)
+		v := rec.Fields[at].Value(raw, arena)
+		if r.trailer.conf.Columns.typed {
+			var err error
+			if v, err = r.format.ConvertIn(arena, v, c.kind); err != nil {
+				return nil, fault.Wrap(fault.Parse, err, "key %s", c.name)
+			}
+		}
+		row = append(row, v)
+	}
+	return row, nil
 }
 
 // value returns a field's value, as its column's type where there is one.

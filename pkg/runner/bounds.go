@@ -14,7 +14,7 @@ import (
 var ErrNothingRead = errors.New("nothing was read")
 
 // ErrCheckFailed means that a check of a step does not hold.
-var ErrCheckFailed = errors.New("check failed")
+var ErrCheckFailed = batch.ErrCheckFailed
 
 // ErrTimedOut means that a step or the job took longer than it may. It counts as batch.ErrStopped: the execution can be
 // restarted.
