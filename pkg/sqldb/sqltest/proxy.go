@@ -37,6 +37,7 @@ type Proxy struct {
 	fault    Fault
 	passing  int // commits that pass before the fault
 	commits  int
+	budget   int64 // bytes that pass before all is cut; below 0: no end
 	conns    map[net.Conn]bool
 }
 
@@ -52,7 +53,7 @@ func NewProxy(t testing.TB, dsn string) (*Proxy, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{listener: listener, target: u.Host, conns: map[net.Conn]bool{}}
+	p := &Proxy{listener: listener, target: u.Host, budget: -1, conns: map[net.Conn]bool{}}
 	p.passes.L = &p.mutex
 	p.group.Go(p.serve)
 	t.Cleanup(func() {
@@ -90,6 +91,34 @@ func (p *Proxy) Cut() {
 		_ = c.Close()
 	}
 	clear(p.conns)
+}
+
+// CutAfter closes all connections once so many more bytes have passed, in both directions together: also in the middle of a
+// message.
+func (p *Proxy) CutAfter(bytes int64) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.budget = bytes
+}
+
+// pass hands bytes on, as far as they may pass.
+func (p *Proxy) pass(to net.Conn, block []byte) error {
+	p.mutex.Lock()
+	allowed := int64(len(block))
+	if p.budget >= 0 {
+		allowed = min(allowed, p.budget)
+		p.budget -= allowed
+	}
+	cut := p.budget == 0
+	if cut {
+		p.budget = -1
+	}
+	p.mutex.Unlock()
+	_, err := to.Write(block[:allowed])
+	if cut {
+		p.Cut()
+	}
+	return err
 }
 
 // Stall holds all traffic back, as a network that lost its route, until Resume.
@@ -174,7 +203,7 @@ func (l *proxyLink) forward() {
 				return
 			}
 		}
-		if _, err := l.server.Write(message); err != nil {
+		if err := l.proxy.pass(l.server, message); err != nil {
 			return
 		}
 		head = 5
@@ -216,7 +245,7 @@ func (l *proxyLink) back() {
 			if swallow {
 				return
 			}
-			if _, err := l.client.Write(block[:n]); err != nil {
+			if err := l.proxy.pass(l.client, block[:n]); err != nil {
 				return
 			}
 		}
