@@ -30,6 +30,7 @@ type killTarget struct {
 	source   string // "csv", "jsonl" or "table"
 	writer   string
 	outputs  []string // files to be compared byte for byte
+	letters  string   // writer of dead letters, which then get what else is filtered
 	records  int      // how long a load is: so long that it is killed several times
 }
 
@@ -56,6 +57,11 @@ func (k killTarget) definition(dsn string) string {
 	if driver == "" {
 		driver = "sqlite"
 	}
+	processor, letters := "filter: id % 10 != 3", ""
+	if k.letters != "" {
+		processor = "validate: [{rule: id % 10 != 3, message: three}]"
+		letters = fmt.Sprintf("    skip: {limit: %d}\n    dead_letter: %s\n", k.records, k.letters)
+	}
 	return fmt.Sprintf(`job: killed
 instance: params
 connections:
@@ -66,9 +72,9 @@ steps:
     chunk: 100
     reader: %s
     processors:
-      - filter: id %% 10 != 3
+      - %s
     writer: %s
-`, driver, dsn, readers[k.source], k.writer)
+%s`, driver, dsn, readers[k.source], processor, k.writer, letters)
 }
 
 // binary is batchctl as make build makes it, once for all tests.

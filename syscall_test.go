@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -18,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"batchctl/pkg/sqldb/sqltest"
 )
 
 // The built binary runs under strace, which makes its Nth system call of a kind fail, or kills it there, for N = 1, 2, 3
@@ -52,6 +55,7 @@ func syscallFaults() []syscallFault {
 		{"fcntl", "signal=KILL"},
 		{"close", "error=EIO signal=KILL"},
 		{"fstat,newfstatat", "error=EIO signal=KILL"},
+		{"connect", "error=ECONNREFUSED error=ETIMEDOUT error=EACCES error=EINTR signal=KILL"},
 	} {
 		for action := range strings.FieldsSeq(f.actions) {
 			all = append(all, syscallFault{f.calls, action, false})
@@ -72,6 +76,21 @@ func syscallTargets() []killTarget {
 	}
 }
 
+// moreSyscallTargets are for the soak: letters beside the rows, and a connection.
+func moreSyscallTargets() []killTarget {
+	targets := []killTarget{
+		{name: "few csv to sqlite, letters in a file", records: 300, database: "sqlite", source: "csv", letters: "{type: jsonl, path: out/rejected.jsonl}",
+			writer: "{type: sql, connection: shop, table: payments, create: true}"},
+		{name: "few csv to sqlite, letters in a table", records: 300, database: "sqlite", source: "csv", letters: "{type: sql, connection: shop, table: rejected, create: true}",
+			writer: "{type: sql, connection: shop, table: payments, create: true}"},
+	}
+	if os.Getenv(sqltest.Variable) != "" {
+		targets = append(targets, killTarget{name: "few csv to postgres", records: 300, database: "postgres", source: "csv",
+			writer: "{type: sql, connection: shop, table: payments, create: true}"})
+	}
+	return targets
+}
+
 // documentedCodes are the exit codes that a run may end with to which something happened.
 var documentedCodes = []int{0, 1, 2, 3, 6, 7, 8}
 
@@ -84,7 +103,11 @@ func TestFailedSystemCallIsReportedAndRestartedExactly(t *testing.T) {
 		t.Skipf("NOT TESTED: system calls cannot be made to fail: %v", err)
 	}
 	all := os.Getenv("BATCHCTL_SOAK") == "1"
-	for _, target := range syscallTargets() {
+	targets := syscallTargets()
+	if all {
+		targets = append(targets, moreSyscallTargets()...)
+	}
+	for _, target := range targets {
 		t.Run(strings.ReplaceAll(target.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			var count atomic.Int64
@@ -124,15 +147,16 @@ func failEverySystemCall(t *testing.T, target killTarget, count *atomic.Int64) {
 	}
 }
 
-// failSomeSystemCalls is a sample that takes some seconds.
+// failSomeSystemCalls is a sample that takes some seconds, or as long as ten faults take.
 func failSomeSystemCalls(t *testing.T, target killTarget, count *atomic.Int64) {
 	random := rand.New(rand.NewPCG(3, 11))
-	until := time.Now().Add(6 * time.Second)
+	end := time.Now().Add(6 * time.Second)
+	more := func() bool { return count.Load() < 10 || time.Now().Before(end) }
 	faults := syscallFaults()
 	random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
-	for round := 0; time.Now().Before(until); round++ {
+	for round := 0; more(); round++ {
 		for _, fault := range faults {
-			if time.Now().Before(until) && failSystemCall(t, target, fault, 1+random.IntN(8*(round+1))) {
+			if more() && failSystemCall(t, target, fault, 1+random.IntN(8*(round+1))) {
 				count.Add(1)
 			}
 		}
@@ -146,6 +170,9 @@ func failSystemCall(t *testing.T, target killTarget, fault syscallFault, n int) 
 	what := fmt.Sprintf("%s of %s number %d, stays: %v", fault.action, fault.calls, n, fault.stays)
 	p := &place{target: target, folder: t.TempDir(), dsn: "out/shop.db"}
 	defer os.RemoveAll(p.folder)
+	if target.database == "postgres" {
+		p.dsn = sqltest.Schema(t)
+	}
 	p.writeQuickly(t)
 	code, output, happened := p.runInjected(t, fault, n)
 	if killed := code == -1 && fault.action == "signal=KILL"; !killed && !slices.Contains(documentedCodes, code) {
@@ -250,8 +277,12 @@ func (p *place) checkCounters(t *testing.T, what string) {
 	if err := db.QueryRow("select TOTAL_COUNTS from BATCH_STEP_EXECUTION order by STEP_EXECUTION_ID desc limit 1").Scan(&total); err != nil {
 		t.Errorf("%s: %v", what, err)
 	}
-	filtered := p.target.records / 10
-	want := fmt.Sprintf(`"read_count":%d,"write_count":%d,"filter_count":%d,`, p.target.records, p.target.records-filtered, filtered)
+	filtered, skipped := p.target.records/10, 0
+	if p.target.letters != "" {
+		filtered, skipped = skipped, filtered
+	}
+	want := fmt.Sprintf(`"read_count":%d,"write_count":%d,"filter_count":%d,"read_skip_count":0,"process_skip_count":%d,`,
+		p.target.records, p.target.records-filtered-skipped, filtered, skipped)
 	if !strings.Contains(total, want) {
 		t.Errorf("%s: the counters are %s, want %s", what, total, want)
 	}
@@ -261,5 +292,54 @@ func (p *place) checkCounters(t *testing.T, what string) {
 func (p *place) checkAll(t *testing.T, n int) bool {
 	before := t.Failed()
 	p.check(t, uint64(n))
+	if p.target.letters != "" {
+		p.checkEachLetter(t)
+	}
 	return before || !t.Failed()
+}
+
+// checkEachLetter requires a letter for each record that was left out, once, in their order.
+func (p *place) checkEachLetter(t *testing.T) {
+	t.Helper()
+	var want []int
+	for i := range p.target.records {
+		if !kept(i) {
+			want = append(want, i+1)
+		}
+	}
+	got, err := p.letterOrdinals()
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("there are letters for the records %v, want %v: %v", got, want, err)
+	}
+}
+
+func (p *place) letterOrdinals() (ordinals []int, err error) {
+	if text, err := os.ReadFile(filepath.Join(p.folder, "out", "rejected.jsonl")); err == nil {
+		for line := range strings.Lines(string(text)) {
+			var letter struct{ Ordinal int }
+			if err := json.Unmarshal([]byte(line), &letter); err != nil {
+				return nil, err
+			}
+			ordinals = append(ordinals, letter.Ordinal)
+		}
+		return ordinals, nil
+	}
+	db, err := sql.Open("sqlite", filepath.Join(p.folder, p.dsn))
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	rows, err := db.Query("select ordinal from rejected order by rowid")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var ordinal int
+		if err := rows.Scan(&ordinal); err != nil {
+			return nil, err
+		}
+		ordinals = append(ordinals, ordinal)
+	}
+	return ordinals, rows.Err()
 }

@@ -64,7 +64,10 @@ func (o *outages) happen(t *testing.T, what string) {
 	case "cut":
 		o.proxy.Cut()
 	case "cut at a byte":
-		o.proxy.CutAfter(o.random.Int64N(200_000))
+		o.proxy.CutAfter(o.random.Int64N(20_000))
+		for wait := 0; o.proxy.Cutting() && wait < 1000; wait++ {
+			time.Sleep(time.Millisecond)
+		}
 	case "stall":
 		o.stall(300 * time.Millisecond)
 	case "long stall":

@@ -101,6 +101,13 @@ func (p *Proxy) CutAfter(bytes int64) {
 	p.budget = bytes
 }
 
+// Cutting reports whether CutAfter still waits for its bytes.
+func (p *Proxy) Cutting() bool {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.budget >= 0
+}
+
 // pass hands bytes on, as far as they may pass.
 func (p *Proxy) pass(to net.Conn, block []byte) error {
 	p.mutex.Lock()
