@@ -156,11 +156,11 @@ func TestExitCodesOfThePageAreThoseOfTheProgram(t *testing.T) {
 		return true
 	})
 	page := map[string]bool{}
-	for _, row := range regexp.MustCompile(`(?m)^\| ([0-9]+) \|`).FindAllStringSubmatch(readText(t, "docs/operations.md"), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| ([0-9]+) \|`).FindAllStringSubmatch(readText(t, "docs/fault-tolerance.md"), -1) {
 		page[row[1]] = true
 	}
 	if len(program) < 8 || !maps.Equal(program, page) {
-		t.Errorf("docs/operations.md has the exit codes %v, cmd/exit.go %v", slices.Sorted(maps.Keys(page)), slices.Sorted(maps.Keys(program)))
+		t.Errorf("docs/fault-tolerance.md has the exit codes %v, cmd/exit.go %v", slices.Sorted(maps.Keys(page)), slices.Sorted(maps.Keys(program)))
 	}
 }
 
@@ -193,7 +193,7 @@ func TestFlagsOfThePagesExist(t *testing.T) {
 
 func TestGuaranteesOfThePageAreThoseOfPlan(t *testing.T) {
 	t.Parallel()
-	page := readText(t, "docs/restart.md")
+	page := readText(t, "docs/fault-tolerance.md")
 	folder := t.TempDir()
 	table := "{type: sql, connection: shop, table: payments, create: true}"
 	file := "{type: csv, path: out.csv}"
@@ -214,7 +214,7 @@ func TestGuaranteesOfThePageAreThoseOfPlan(t *testing.T) {
 			t.Fatal(err)
 		}
 		if guarantee := described.Steps[0].Guarantee; !strings.Contains(page, "| "+guarantee+" |") {
-			t.Errorf("%s: docs/restart.md does not have the guarantee %q", name, guarantee)
+			t.Errorf("%s: docs/fault-tolerance.md does not have the guarantee %q", name, guarantee)
 		}
 	}
 }

@@ -97,6 +97,8 @@ func (p *place) terminate(t *testing.T, random *rand.Rand) string {
 		return "ended before"
 	case code == 143 && status == "COMPLETED" && strings.Contains(out.String(), "nothing to do"):
 		return "ended before"
+	case code == 143 && status == "" && strings.Contains(out.String(), "nothing was started"):
+		return "nothing was being done"
 	case ended.Signaled() && ended.Signal() == syscall.SIGTERM:
 		return "nothing was being done" // before the job was begun, or after its end
 	default:

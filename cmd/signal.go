@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -75,7 +76,7 @@ func (s *signals) hear(sig os.Signal, cancel context.CancelCauseFunc) {
 		s.first = &signalError{sig}
 		close(s.stop)
 	default:
-		cancel(errors.Join(s.first, errors.New("the chunk in hand was rolled back at the second signal")))
+		cancel(fmt.Errorf("%w; the chunk in hand was rolled back at the second signal", s.first))
 	}
 }
 

@@ -42,7 +42,7 @@ type Runner struct {
 func (r *Runner) Run(ctx context.Context, job *Job, execution *batch.JobExecution) error {
 	begin := r.Now()
 	r.deadline = r.deadlineAfter(job.Timeout, "the job")
-	err := r.start(ctx, execution)
+	err := cancelled(ctx, r.start(ctx, execution))
 	res := resultOf(err)
 	if err == nil {
 		r.observe(batch.JobStarted{Job: execution})
@@ -65,7 +65,7 @@ func (r *Runner) start(ctx context.Context, execution *batch.JobExecution) error
 func (r *Runner) runFlow(ctx context.Context, job *Job, execution *batch.JobExecution) result {
 	p, err := newProgress(ctx, r, execution)
 	if err != nil {
-		return resultOf(err)
+		return resultOf(cancelled(ctx, err))
 	}
 	return (&thread{progress: p, flow: &job.Flow}).run(ctx)
 }
@@ -96,6 +96,15 @@ func (e *RecordError) Error() string { return fmt.Sprintf("record the end of %s:
 
 // Unwrap returns the reason.
 func (e *RecordError) Unwrap() error { return e.Err }
+
+// cancelled returns why ctx was cancelled in place of an error that only says that it was: the reason may be a request to
+// stop, and then nothing has failed.
+func cancelled(ctx context.Context, err error) error {
+	if ctx.Err() == nil || !errors.Is(err, context.Canceled) || errors.Is(err, batch.ErrStopped) {
+		return err
+	}
+	return context.Cause(ctx)
+}
 
 // outcome is the status that an execution ends with. Cancellation is an outcome of its own, so that COMPLETED is said
 // only of an input that was read to its end.

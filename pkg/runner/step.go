@@ -177,7 +177,7 @@ func (t *thread) execute(ctx context.Context, step *Step, execution *batch.StepE
 		return res
 	}
 	if err := t.export(ctx, execution); err != nil {
-		return resultOf(err)
+		return resultOf(cancelled(ctx, err))
 	}
 	return res
 }
@@ -222,6 +222,7 @@ func conclude(step *Step, execution *batch.StepExecution, code string) (string, 
 // why that could not be recorded.
 func (r *Runner) endStep(ctx context.Context, execution *batch.StepExecution, code string, err error) (ended, unsaved error) {
 	execution.Ended = r.Now()
+	err = cancelled(ctx, err)
 	status := outcome(err)
 	if moveErr := move(&execution.Status, status); moveErr != nil {
 		return err, moveErr

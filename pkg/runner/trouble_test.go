@@ -123,3 +123,26 @@ func (f *filling) Write(ctx context.Context, tx batch.Tx, rows []record.Record) 
 	f.chunks--
 	return f.Writer.Write(ctx, tx, rows)
 }
+
+func TestBareCancellationTakesTheReasonOfWhoCancelled(t *testing.T) {
+	t.Parallel()
+	stop := fmt.Errorf("second signal: %w", batch.ErrStopped)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	other := errors.New("disk full")
+	if err := cancelled(ctx, context.Canceled); err != context.Canceled {
+		t.Errorf("nobody cancelled: got %v", err)
+	}
+	cancel(stop)
+	for name, c := range map[string]struct{ err, want error }{
+		"bare":    {fmt.Errorf("open: %w", context.Canceled), stop},
+		"nothing": {nil, nil},
+		"other":   {other, other},
+	} {
+		if got := cancelled(ctx, c.err); got != c.want {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+	}
+	if got := outcome(cancelled(ctx, context.Canceled)); got != batch.Stopped {
+		t.Errorf("got %s, want STOPPED", got)
+	}
+}
