@@ -57,7 +57,7 @@ func exitCode(err error, started, worked bool) int {
 		return exitNothingRead
 	case errors.Is(err, meta.ErrNotRunning):
 		return exitUsage
-	case fault.ClassOf(err) == fault.Environment && !worked:
+	case fault.ClassOf(err) == fault.Environment && !worked, fault.ClassOf(err) == fault.Transient && !started:
 		return exitEnvironment
 	case fault.ClassOf(err) == fault.Definition && !started:
 		return exitUsage

@@ -66,8 +66,7 @@ func description(ctx context.Context, store *meta.Store, d batch.Definition) str
 
 func (a *app) jobTable(found []meta.JobSummary, descriptions map[string]string) {
 	if len(found) == 0 {
-		path, _ := a.metaPath()
-		a.note("no jobs in %s\n", path)
+		a.note("no jobs in %s\n", a.metaShown())
 		return
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)

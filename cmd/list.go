@@ -158,12 +158,11 @@ func (a *app) with(ctx context.Context, open func(*plan.Engine, context.Context)
 
 func (a *app) listTable(found []meta.ExecutionSummary, job string) {
 	if len(found) == 0 {
-		path, _ := a.metaPath()
 		of := ""
 		if job != "" {
 			of = " of job " + job
 		}
-		a.note("no such executions%s in %s\n", of, path)
+		a.note("no such executions%s in %s\n", of, a.metaShown())
 		return
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)

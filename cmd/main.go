@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -117,6 +116,7 @@ func (a *app) engine() (*plan.Engine, error) {
 	e, err := a.world()
 	if err == nil {
 		e.Meta, err = a.metaPath()
+		e.Locks = lockFolder()
 	}
 	return e, err
 }
@@ -137,25 +137,4 @@ func (a *app) world() (*plan.Engine, error) {
 		ReadFile: os.ReadFile,
 		Secrets:  a.secrets,
 	}, nil
-}
-
-// metaPath is where the job repository is: the flag or its twin in the environment, else under systemd's or the XDG
-// state folder, so that cron and a shell share one history wherever they start.
-func (a *app) metaPath() (string, error) {
-	if a.global.meta != "" {
-		return a.global.meta, nil
-	}
-	const name = "batchctl.db"
-	if folder := os.Getenv("STATE_DIRECTORY"); folder != "" {
-		return filepath.Join(filepath.SplitList(folder)[0], name), nil
-	}
-	if folder := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(folder) {
-		return filepath.Join(folder, "batchctl", name), nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil || !filepath.IsAbs(home) {
-		return "", fault.New(fault.Environment, "there is no place for the job repository: HOME is not set").WithCode("no_home").
-			WithHint("set HOME or XDG_STATE_HOME, or name a file: --meta FILE or BATCHCTL_META")
-	}
-	return filepath.Join(home, ".local", "state", "batchctl", name), nil
 }

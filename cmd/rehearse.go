@@ -40,7 +40,7 @@ func (a *app) rehearse(ctx context.Context, request plan.RunRequest, failOnSkip 
 	}
 	ctx, signals, end := watchSignals(ctx)
 	defer end()
-	shown := newTeller(rehearsalDisplay{a.newDisplay(engine.Meta)})
+	shown := newTeller(rehearsalDisplay{a.newDisplay(a.metaShown())})
 	defer a.answer(signals, shown)()
 	found, err := engine.Rehearse(ctx, request, plan.Watcher{Observer: shown, Stop: signals.stop})
 	shown.flush()

@@ -63,9 +63,9 @@ func renderFailure(o *plan.Outcome, err error) string {
 	return text
 }
 
-// restartCommand continues an execution, "" where none can.
+// restartCommand continues an execution, "" where none can, or another process has done so.
 func restartCommand(o *plan.Outcome, err error) string {
-	if !endStatus(o, err).Restartable() {
+	if !endStatus(o, err).Restartable() || fault.CodeOf(err) == "taken_over" {
 		return ""
 	}
 	return fmt.Sprintf("batchctl restart %d", o.Execution.ID)

@@ -41,7 +41,7 @@ func newRootCommand(a *app) *cobra.Command {
 		return usageError(c, "%s", flagReason(err))
 	})
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.global.meta, "meta", "", "`file` of the job repository (default: batchctl/batchctl.db in the user's state folder)")
+	flags.StringVar(&a.global.meta, "meta", "", "`file` of the job repository (default: batchctl/batchctl.db in the user's state folder), or postgres://user@host/database for a team")
 	flags.StringVarP(&a.global.output, "output", "o", "table", "`form` of what is printed: table or json")
 	flags.StringVar(&a.global.logFormat, "log-format", "text", "`form` of log lines: text or json")
 	flags.StringVar(&a.global.logLevel, "log-level", "info", "the least important `level` of log lines shown: debug, info, warn or error")
@@ -91,10 +91,8 @@ func (a *app) prepare(c *cobra.Command) error {
 	if a.json() && c.HasParent() && c.Parent().Name() == "completion" {
 		return usageError(c, "a completion script has no form in JSON")
 	}
-	if a.global.meta != "" && strings.HasPrefix(a.global.meta, "postgres") && strings.Contains(a.global.meta, "://") {
-		a.secrets.Add(a.global.meta)
-		return usageError(c, "--meta: a job repository in PostgreSQL is not available in this version").
-			WithHint("give the path of a file")
+	if err := a.checkMeta(c); err != nil {
+		return err
 	}
 	return oneOf(c, map[string]string{"output": "table json", "log-format": "text json", "log-level": "debug info warn error"})
 }

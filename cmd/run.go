@@ -132,7 +132,7 @@ func (a *app) execute(ctx context.Context, o runOptions, r *report, run start) e
 	}
 	ctx, signals, end := watchSignals(ctx)
 	defer end()
-	shown := newTeller(a.newDisplay(engine.Meta))
+	shown := newTeller(a.newDisplay(a.metaShown()))
 	defer a.answer(signals, shown)()
 	outcome, err := run(ctx, engine, plan.Watcher{Observer: shown, Stop: signals.stop})
 	shown.flush()

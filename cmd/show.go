@@ -121,7 +121,7 @@ func writeDetails(to io.Writer, d *meta.Details, lanes []meta.LaneCheckpoint) {
 	fmt.Fprintf(w, "ended\t%s\n", localTime(e.Ended))
 	fmt.Fprintf(w, "definition\t%s\n", e.Definition.Path)
 	if d.Owner != nil {
-		fmt.Fprintf(w, "process\t%d on %s\n", d.Owner.PID, d.Owner.Host)
+		fmt.Fprintf(w, "process\t%d on %s%s\n", d.Owner.PID, d.Owner.Host, leaseText(d))
 	}
 	shown := shownParameters(e.Parameters)
 	for _, p := range e.Parameters {
@@ -155,4 +155,12 @@ func notIdentifying(p batch.Parameter) string {
 		return ""
 	}
 	return ", not identifying"
+}
+
+// leaseText says how long the owner of a running execution keeps it without being heard from, where there are leases.
+func leaseText(d *meta.Details) string {
+	if !d.Execution.Status.Running() || d.Owner.LeaseUntil.IsZero() {
+		return ""
+	}
+	return ", lease until " + localTime(d.Owner.LeaseUntil)
 }

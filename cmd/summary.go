@@ -73,7 +73,7 @@ func (a *app) runDocument(o *plan.Outcome, err error) runDocument {
 		d.Errors = a.redacted(errorDocuments(err))
 		d.Restart = restartCommand(o, err)
 	}
-	d.Meta, _ = a.metaPath()
+	d.Meta = a.metaShown()
 	for name, value := range d.Parameters {
 		d.Parameters[name] = a.secrets.Redact(value)
 	}

@@ -57,8 +57,9 @@ func splitLease(place string) (dsn string, lease time.Duration, err error) {
 	return u.String(), lease, nil
 }
 
-// serverConnections is how many connections a process holds at most: one writes, one is the heartbeat's, the others read.
-const serverConnections = 4
+// serverConnections is how many connections a process holds at most: one writes, each running execution (a job may run
+// others) has one for its heartbeat, the others read. Usually there are three.
+const serverConnections = 32
 
 // openServer opens the job repository in the PostgreSQL database that the URL o.Path names. The schema is the first of the
 // session's search_path.
@@ -105,8 +106,9 @@ func (s *Store) noRight(err error, code string) error {
 	e := fault.Wrap(fault.Environment, err, "job repository %s", s.Location()).WithCode(code)
 	switch {
 	case s.session.schema == "":
-		return e.WithHint("no schema of the search_path (%s) is there, or user %s may not use it; somebody who may: create schema if not exists NAME; "+
-			"grant usage, create on schema NAME to %s;", s.session.path, s.session.user, user)
+		path := s.session.path
+		return e.WithHint("the schema %s is not there, or %s may not use it; somebody who may has to run: create schema if not exists %s; "+
+			"grant usage, create on schema %s to %s;", path, user, path, path, user)
 	case s.id == "":
 		return e.WithHint("somebody who may has to run: grant usage, create on schema %s to %s; where the tables are there already: "+
 			"grant select, insert, update, delete on all tables in schema %s to %s;", schema, user, schema, user)

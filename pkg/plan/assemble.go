@@ -27,6 +27,8 @@ type assembly struct {
 	observer    batch.Observer
 	watcher     batch.Observer // the front end's
 	replay      *replay        // nil where the job is run
+	alone       bool           // every earlier owner of the instance is known to be dead, or to have ended
+	keeper      *keeper        // of the execution's lease; nil where there is none
 }
 
 func (p *prepared) connections(ctx context.Context) *connections {
@@ -88,7 +90,7 @@ func (a *assembly) step(s *job.Step) *runner.Step {
 	step.Chunk, step.FailOnEmpty, step.Rate = s.ChunkSize(), s.FailOnEmpty, float64(s.Rate)
 	step.Claim = func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
 		ledger, err := a.ledger(s)
-		return ledger, a.key(s, visit), err
+		return a.keeper.guard(ledger), a.key(s, visit), err
 	}
 	step.Build = func(ctx context.Context, step *batch.StepExecution, at batch.Checkpoint) (*runner.Components, error) {
 		return a.build(s, step, at)
@@ -106,7 +108,7 @@ func (a *assembly) key(s *job.Step, visit int) batch.StepKey {
 func (a *assembly) env(s *job.Step, scope config.Scope) *catalog.Env {
 	return &catalog.Env{
 		Job: a.execution.Instance.Name, Step: s.Name, Instance: shortKey(a.store.ID(), a.execution.Instance),
-		Adopt: true, // this process holds the instance's lock, so every earlier owner is dead
+		Adopt: a.alone,
 		Base:  a.prepared.place.Base, Location: a.prepared.location, Now: a.engine.Now, After: a.engine.After, Scope: scope,
 		Getenv: a.engine.Env,
 		Disk:   a.engine.instruments.disk, Replay: a.replayName(),

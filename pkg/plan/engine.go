@@ -16,7 +16,8 @@ import (
 
 // Engine is what plan uses of the outside world. All fields are set by the front end.
 type Engine struct {
-	Meta     string                               // path of the job repository
+	Meta     string                               // path of the job repository, or the postgres:// URL of one on a server
+	Locks    string                               // folder of this host's locks, for repositories on servers; "": there is none
 	Folder   string                               // the current folder, absolute
 	Now      func() time.Time                     // the clock
 	After    func(time.Duration) <-chan time.Time // time.After, for pauses
@@ -97,7 +98,7 @@ func (o *Outcome) Worked() bool {
 
 // OpenStore opens the job repository and marks executions FAILED whose process has died.
 func (e *Engine) OpenStore(ctx context.Context) (*meta.Store, error) {
-	store, err := meta.Open(ctx, meta.Options{Path: e.metaPath(), Now: e.Now})
+	store, err := meta.Open(ctx, e.metaOptions())
 	if err != nil {
 		return nil, err
 	}
@@ -111,12 +112,17 @@ func (e *Engine) OpenStore(ctx context.Context) (*meta.Store, error) {
 // OpenReadOnly opens the job repository as it is: nothing is marked, so an execution whose process has died may still
 // look as if it were running.
 func (e *Engine) OpenReadOnly(ctx context.Context) (*meta.Store, error) {
-	return meta.Open(ctx, meta.Options{Path: e.metaPath(), ReadOnly: true, Now: e.Now})
+	options := e.metaOptions()
+	options.ReadOnly = true
+	return meta.Open(ctx, options)
 }
 
-func (e *Engine) metaPath() string {
-	if filepath.IsAbs(e.Meta) {
-		return e.Meta
+func (e *Engine) metaOptions() meta.Options {
+	switch {
+	case meta.OnServer(e.Meta):
+		return meta.Options{Path: e.Meta, LockFolder: e.Locks, Now: e.Now}
+	case filepath.IsAbs(e.Meta):
+		return meta.Options{Path: e.Meta, Now: e.Now}
 	}
-	return filepath.Join(e.Folder, e.Meta)
+	return meta.Options{Path: filepath.Join(e.Folder, e.Meta), Now: e.Now}
 }

@@ -103,7 +103,7 @@ func (a *assembly) taskletStep(s *job.Step) *runner.Step {
 	if transactional(s) {
 		step.Claim = func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
 			ledger, err := a.taskletLedger(s)
-			return ledger, a.key(s, visit), err
+			return a.keeper.guard(ledger), a.key(s, visit), err
 		}
 	}
 	return &step

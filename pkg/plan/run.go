@@ -120,11 +120,17 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 	if l.Previous != nil {
 		outcome.Continues = l.Previous.ID
 	}
+	ctx, keeper, err := keep(ctx, store, l)
+	if err != nil {
+		return outcome, errors.Join(err, abort(ctx, store, l.Execution, err))
+	}
+	defer func() { err = errors.Join(err, keeper.close()) }()
 	connections := p.connections(ctx)
 	defer func() { err = errors.Join(err, connections.close()) }()
 	p.names.SetInt("job.instance_id", l.Execution.Instance.ID).SetInt("job.execution_id", l.Execution.ID).
 		SetText("job.repository_id", store.ID())
 	a := &assembly{engine: e, prepared: p, store: store, execution: l.Execution, connections: connections, drift: drift, watcher: w.Observer}
+	a.alone, a.keeper = l.Alone, keeper
 	a.observer = &remembering{to: w.Observer, names: p.names}
 	if err := a.openReplay(ctx); err != nil {
 		return outcome, errors.Join(err, abort(ctx, store, l.Execution, err))
@@ -139,7 +145,8 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 		return outcome, errors.Join(err, abort(ctx, store, l.Execution, err))
 	}
 	r := &runner.Runner{
-		Repository:      wrapped(e.instruments.repository, batch.Repository(&redacting{store, e.Secrets})),
+		Repository:      wrapped(e.instruments.repository, keeper.repository(&redacting{store, e.Secrets}, a.observer)),
+		Confirm:         keeper.confirm,
 		Observer:        a.observer,
 		Now:             e.Now,
 		After:           e.After,
@@ -150,7 +157,7 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 	err = r.Run(ctx, a.job(ctx), l.Execution)
 	outcome.Elapsed = e.Now().Sub(begin)
 	outcome.Letters = a.lettersLeft()
-	return outcome, hinted(err)
+	return outcome, hinted(keeper.verdict(err))
 }
 
 func (e *Engine) checkpointEvery() time.Duration {

@@ -31,6 +31,9 @@ type Runner struct {
 	// CheckpointEvery is how often at most a step without a target database saves its checkpoint; 0 is after every chunk.
 	// What was written since is cut off and written again after a crash.
 	CheckpointEvery time.Duration
+	// Confirm is asked before output is published: an error means that this process may have lost the execution. Nil is
+	// always yes.
+	Confirm func(ctx context.Context) error
 
 	observing sync.Mutex
 	stopAsked atomic.Bool

@@ -250,6 +250,9 @@ func (s *stream) publish(ctx context.Context) error {
 		}
 	}
 	for _, p := range publishers {
+		if err := s.runner.confirm(ctx); err != nil {
+			return err
+		}
 		if err := p.Publish(ctx); err != nil {
 			return err
 		}
@@ -259,6 +262,13 @@ func (s *stream) publish(ctx context.Context) error {
 	return s.settled(ctx, done, func() error {
 		return s.save(ctx, func(batch.Tx) (batch.Checkpoint, error) { return done, nil })
 	})
+}
+
+func (r *Runner) confirm(ctx context.Context) error {
+	if r.Confirm == nil {
+		return nil
+	}
+	return r.Confirm(ctx)
 }
 
 // finish ends the outputs and records what is to be published.
