@@ -10,6 +10,7 @@ import (
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
+	"batchctl/pkg/meta"
 	"batchctl/pkg/plan"
 )
 
@@ -65,7 +66,7 @@ func renderFailure(o *plan.Outcome, err error) string {
 
 // restartCommand continues an execution, "" where none can, or another process has done so.
 func restartCommand(o *plan.Outcome, err error) string {
-	if !endStatus(o, err).Restartable() || fault.CodeOf(err) == "taken_over" {
+	if !endStatus(o, err).Restartable() || fault.CodeOf(err) == meta.TakenOver {
 		return ""
 	}
 	return fmt.Sprintf("batchctl restart %d", o.Execution.ID)

@@ -142,6 +142,9 @@ func (s *Store) prolong(ctx context.Context, tx *sqldb.Tx, execution, epoch int6
 	return err
 }
 
+// TakenOver is the code of the error of an owner that lost its execution to another process.
+const TakenOver = "taken_over"
+
 // takenOver is the error of an owner whose execution is not its own any more. It names who goes on with the instance.
 func (s *Store) takenOver(ctx context.Context, q sqldb.Querier, execution int64) error {
 	who, err := s.owner(ctx, q, execution)
@@ -157,7 +160,7 @@ func (s *Store) takenOver(ctx context.Context, q sqldb.Querier, execution int64)
 		return err
 	}
 	e := fault.Wrap(fault.Environment, batch.ErrFenced, "job execution %d was taken for dead at %s%s", execution, describeDate(who.FoundDead), whyDead(who)).
-		WithCode("taken_over").WithHint("what this process had not committed by then is dropped; batchctl restart %d goes on with the instance", execution)
+		WithCode(TakenOver).WithHint("what this process had not committed by then is dropped; batchctl restart %d goes on with the instance", execution)
 	if next == nil {
 		return e
 	}

@@ -110,6 +110,8 @@ type crashPlace struct {
 	target crashTarget
 	folder string
 	dsn    string
+	meta   string // address of a job repository on a server; "": a file in the folder
+	host   string // folder of the locks of the host that the engine runs on, with meta
 }
 
 func newCrashPlace(t *testing.T, target crashTarget, server string) *crashPlace {
@@ -219,6 +221,9 @@ func (p *crashPlace) engine(fuse *batchtest.Fuse) *Engine {
 		Env:      func(string) (string, bool) { return "", false },
 		ReadFile: os.ReadFile,
 		Secrets:  new(config.Secrets),
+	}
+	if p.meta != "" {
+		e.Meta, e.Locks = p.meta, filepath.Join(p.folder, "host", p.host)
 	}
 	e.instruments.everyChunk = true
 	if fuse != nil {

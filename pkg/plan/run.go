@@ -157,7 +157,10 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 	err = r.Run(ctx, a.job(ctx), l.Execution)
 	outcome.Elapsed = e.Now().Sub(begin)
 	outcome.Letters = a.lettersLeft()
-	return outcome, hinted(keeper.verdict(err))
+	if err = keeper.verdict(err); fault.CodeOf(err) == meta.TakenOver {
+		l.Execution.Status = batch.Failed // as whoever took it over has recorded
+	}
+	return outcome, hinted(err)
 }
 
 func (e *Engine) checkpointEvery() time.Duration {

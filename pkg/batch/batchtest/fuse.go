@@ -75,6 +75,8 @@ type Fuse struct {
 	number int   // blow at this one of all operations; 0: do not count that way
 	at     Point // blow at this point; the zero Point: do not
 
+	call func() // instead of blowing
+
 	mu     sync.Mutex
 	points []Point
 	counts map[string]int
@@ -91,29 +93,46 @@ func NewFuseAt(point Point, mode Mode) *Fuse {
 	return &Fuse{mode: mode, at: point, counts: make(map[string]int)}
 }
 
+// NewFuseCalling returns a fuse that calls a function at a point, and lets the run go on afterwards: for what others do
+// while a process is suspended. It counts as blown.
+func NewFuseCalling(point Point, call func()) *Fuse {
+	f := NewFuseAt(point, Fail)
+	f.call = call
+	return f
+}
+
 // Step counts one operation and returns the error it has to return, nil where it may go on. Tests call it for operations
 // of their own; the wrappers call it for theirs.
 func (f *Fuse) Step(name string) error {
+	blows, err := f.count(name)
+	if blows && f.call != nil {
+		f.call()
+		return nil
+	}
+	return err
+}
+
+func (f *Fuse) count(name string) (blows bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.blown != nil && f.mode == Kill {
-		return f.dead(name)
+		return true, f.dead(name)
 	}
 	f.counts[name]++
 	point := Point{Name: name, N: f.counts[name]}
 	f.points = append(f.points, point)
 	if f.blown != nil || len(f.points) != f.number && point != f.at {
-		return nil
+		return false, nil
 	}
 	f.blown = &point
 	if f.mode == Kill {
-		return f.dead(name)
+		return true, f.dead(name)
 	}
 	class := f.Class
 	if class == "" {
 		class = fault.Environment
 	}
-	return fault.Wrap(class, ErrFailed, "%s", point)
+	return true, fault.Wrap(class, ErrFailed, "%s", point)
 }
 
 func (f *Fuse) dead(name string) error {
