@@ -18,7 +18,7 @@ func newStopCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "stop EXECUTION",
 		Short: "Ask a running execution to stop at its next chunk boundary",
-		Long: "stop asks the process of a running execution, wherever on this host it runs, to finish the chunk in hand and stop. The\n" +
+		Long: "stop asks the process of a running execution, wherever it runs, to finish the chunk in hand and stop. The\n" +
 			"execution can be restarted.",
 		Example:           "  batchctl stop 17\n  batchctl stop 17 --wait",
 		Args:              oneArgument("the id of an execution; batchctl list shows them"),

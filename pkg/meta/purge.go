@@ -104,6 +104,9 @@ func (s *Store) Purge(ctx context.Context, chosen []Purgeable) (purged []Purgeab
 	err = s.write(ctx, func(tx *sqldb.Tx) error {
 		purged = nil
 		for _, p := range chosen {
+			if err := s.takeTurn(ctx, tx, p.Instance.Name); err != nil {
+				return err
+			}
 			same, err := unchanged(ctx, tx, p)
 			if err != nil {
 				return err
