@@ -130,6 +130,8 @@ func (s *fileSource) open(from batch.State) (columns []string, err error) {
 		return nil, fault.New(fault.Internal, "the reader's state is damaged: %.200s", from)
 	} else if err := s.stillNamed(at.Files); err != nil {
 		return nil, err
+	} else if err := s.stillThere(at.Files[at.File:]); err != nil {
+		return nil, err
 	}
 	s.files, s.index, s.count, s.opened = at.Files, at.File, at.Records, true
 	s.measure()

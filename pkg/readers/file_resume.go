@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -72,6 +73,18 @@ func (s *fileSource) stillNamed(names []string) error {
 		if !named {
 			return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "the step began to read %s, and path does not name it any more", name).
 				WithCode("input_changed").WithHint("put path back as it was, and change the file itself if it has to be; or begin again with --fresh, which leaves rows that are in a table")
+		}
+	}
+	return nil
+}
+
+// stillThere refuses to go on where a file is gone that was found at the first run and has not been read to its end:
+// better now than when its turn comes.
+func (s *fileSource) stillThere(names []string) error {
+	for _, name := range names {
+		if _, err := os.Stat(s.absolute(name)); errors.Is(err, os.ErrNotExist) {
+			return fault.New(fault.Environment, "%s is gone: the step found it when it began, and has not read it to its end", name).
+				WithCode(noSuchFile).WithHint("put it back, then restart; a file that is to be left out may be empty")
 		}
 	}
 	return nil

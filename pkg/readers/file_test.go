@@ -288,6 +288,14 @@ func TestFilesOfAPatternAreThoseOfTheFirstRun(t *testing.T) {
 	if got := chunk.Origins[0].Source; got != "in/a.csv" {
 		t.Errorf("source %q, want in/a.csv", got)
 	}
+	if err := os.Remove(filepath.Join(base, "other.csv")); err != nil {
+		t.Fatal(err)
+	}
+	err = r.Open(t.Context(), state)
+	if err == nil || !strings.Contains(err.Error(), "other.csv is gone") || fault.ClassOf(err) != fault.Environment {
+		t.Errorf("got %v", err)
+	}
+	expectHint(t, err, "put it back")
 }
 
 func TestFilesThatCannotBeRead(t *testing.T) {

@@ -113,3 +113,22 @@ func TestPatternsThatBeginWithATextAreFoundByIt(t *testing.T) {
 		}
 	}
 }
+
+// FuzzTrailer: whatever stands in a file, it is read to a trailer that fits, or ends with an error that has a class.
+func FuzzTrailer(f *testing.F) {
+	f.Add([]byte(paid + "T,5,15.75\n"))
+	f.Add([]byte(paid))
+	f.Add([]byte("id,amount\n\"T,\n\"\nT,0,\n"))
+	f.Add([]byte(gzipped(f, paid, "T,5,15.75\n")))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r := mustBuild(t, folder(t, "in", string(data)), strings.Replace(paidConf, "PATH", "in", 1))
+		defer r.Close()
+		err := r.Open(t.Context(), nil)
+		if err == nil {
+			_, err = readRows(t, r)
+		}
+		if err != nil && fault.ClassOf(err) == fault.Internal {
+			t.Errorf("got %v", err)
+		}
+	})
+}
