@@ -132,9 +132,16 @@ func newPurgeDocument(r plan.PurgeRequest, p *plan.Purged) purgeDocument {
 	return d
 }
 
+// mostNamed is how many instances that were left are named; JSON has all of them.
+const mostNamed = 20
+
 // purged prints what was deleted, and to standard error what was left.
 func (a *app) purged(r plan.PurgeRequest, p *plan.Purged) {
-	for _, l := range p.Left {
+	for i, l := range p.Left {
+		if i == mostNamed {
+			fmt.Fprintf(a.stderr, "and %s more\n", grouped(int64(len(p.Left)-mostNamed)))
+			break
+		}
 		fmt.Fprintf(a.stderr, "left in place: execution %d of job %s: %s\n", l.Execution, l.Job, fault.Printable(l.Err.Error()))
 	}
 	if a.global.quiet {

@@ -51,7 +51,7 @@ func insertExecution(ctx context.Context, tx *sqldb.Tx, e *batch.JobExecution) e
 	d := e.Definition
 	// The update changes nothing but locks the row: a purge may be deleting definitions that nobody refers to.
 	_, err := exec(ctx, tx, `insert into BATCHCTL_DEFINITION (DEFINITION_HASH, DEFINITION_TEXT, CREATE_TIME) values (?, ?, ?)
-		on conflict (DEFINITION_HASH) do update set DEFINITION_HASH = excluded.DEFINITION_HASH`, d.Hash, d.Text, stamp(e.Created))
+		on conflict (DEFINITION_HASH) do update set CREATE_TIME = BATCHCTL_DEFINITION.CREATE_TIME`, d.Hash, d.Text, stamp(e.Created))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -239,4 +241,97 @@ func TestShrinkGivesBackWhatAPurgeFreed(t *testing.T) {
 		t.Error(err)
 	}
 	end(t, s, running, batch.Completed)
+}
+
+// fillHistory records instances with executions of two steps each, many in one transaction.
+func fillHistory(t *testing.T, s *Store, instances, executions int) {
+	t.Helper()
+	ctx := t.Context()
+	for i := range instances {
+		if i%1000 != 0 {
+			continue
+		}
+		err := s.write(ctx, func(tx *sqldb.Tx) error {
+			for n := i; n < min(i+1000, instances); n++ {
+				r := identified(fmt.Sprint(n))
+				instance, err := insertInstance(ctx, tx, r)
+				for k := 0; k < executions && err == nil; k++ {
+					e := s.newExecution(r)
+					e.Instance, e.Status = *instance, batch.Failed
+					if k == executions-1 {
+						e.Status = batch.Completed
+					}
+					err = insertExecution(ctx, tx, e)
+					for _, name := range []string{"load", "report"} {
+						if err == nil {
+							err = insertStep(ctx, tx, &batch.StepExecution{JobID: e.ID, Name: name, Status: e.Status, Created: e.Created, Updated: e.Updated})
+						}
+					}
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A purge of a long history works in short transactions and leaves a line for each complete instance, in a small file; a
+// launch takes no longer before it than after it.
+func TestPurgeOfALongHistoryIsShortForOthers(t *testing.T) {
+	t.Parallel()
+	instances := 300
+	if os.Getenv("BATCHCTL_SOAK") != "" {
+		instances = 10_000
+	}
+	path := filepath.Join(t.TempDir(), "batchctl.db")
+	s := openAt(t, path)
+	fillHistory(t, s, instances, 10)
+	fastest := func(name string) time.Duration {
+		best := time.Hour
+		for i := range 9 {
+			begin := time.Now()
+			l := launch(t, s, identified(fmt.Sprint(name, i)))
+			best = min(best, time.Since(begin))
+			end(t, s, l, batch.Completed)
+		}
+		return best
+	}
+	before := fastest("before")
+	chosen, err := s.Purgeable(t.Context(), PurgeFilter{Keep: 9})
+	if err != nil || len(chosen) != instances {
+		t.Fatalf("chose %d, %v, want %d", len(chosen), err, instances)
+	}
+	begin, longest := time.Now(), time.Duration(0)
+	for some := range slices.Chunk(chosen, 50) {
+		one := time.Now()
+		if done, err := s.Purge(t.Context(), some); err != nil || len(done) != len(some) {
+			t.Fatalf("purged %d of %d, %v", len(done), len(some), err)
+		}
+		longest = max(longest, time.Since(one))
+	}
+	took := time.Since(begin)
+	freed, err := s.Shrink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d executions purged in %s, at most %s in one transaction; %d KiB freed, %d KiB left; a launch took %s before, %s after",
+		instances*10, took, longest, freed>>10, info.Size()>>10, before, fastest("after"))
+	if got := count(t, s, "BATCH_JOB_EXECUTION"); got != instances+18 {
+		t.Errorf("%d executions are left, want %d", got, instances+18)
+	}
+	if bound := int64(instances)*5000 + 1<<18; info.Size() > bound {
+		t.Errorf("%d bytes are left, want at most %d", info.Size(), bound)
+	}
+	if before > 50*time.Millisecond && instances == 10_000 {
+		t.Errorf("a launch took %s with 100,000 executions, want at most 50 ms", before)
+	}
 }

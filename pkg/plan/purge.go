@@ -140,8 +140,23 @@ func (p *purge) some(ctx context.Context, chosen []meta.Purgeable) (err error) {
 		ready = append(ready, one)
 	}
 	purged, err := p.store.Purge(ctx, ready)
+	if err != nil && ctx.Err() == nil {
+		purged, err = p.oneByOne(ctx, ready), nil
+	}
 	p.count(purged)
 	return err
+}
+
+// oneByOne purges instances of which some cannot be: a damaged record must not keep the others from it.
+func (p *purge) oneByOne(ctx context.Context, ready []meta.Purgeable) (purged []meta.Purgeable) {
+	for _, one := range ready {
+		done, err := p.store.Purge(ctx, []meta.Purgeable{one})
+		if err != nil {
+			p.leave(one, err)
+		}
+		purged = append(purged, done...)
+	}
+	return purged
 }
 
 // outside deletes what an instance left outside of the job repository. Before that, nobody may be able to continue it: it
