@@ -12,7 +12,11 @@ import (
 // first call in tx as an error of class constraint. So the first call comes before anything is written.
 func (tx *Tx) CheckDeferred(ctx context.Context) error {
 	if isPostgres(tx.Dialect()) {
+		if tx.immediate {
+			return nil
+		}
 		_, err := tx.Exec(ctx, "set constraints all immediate")
+		tx.immediate = err == nil && tx.depth == 0 // a savepoint that is rolled back takes the setting with it
 		return err
 	}
 	if tx.orphans == nil {

@@ -14,11 +14,12 @@ import (
 
 // Tx is an open transaction of a Conn. It implements batch.Tx.
 type Tx struct {
-	conn    *Conn
-	depth   int             // open savepoints
-	ended   bool            // by Commit or Rollback
-	orphans *orphans        // of the first CheckDeferred; SQLite
-	staged  map[string]bool // staging tables used
+	conn      *Conn
+	depth     int             // open savepoints
+	ended     bool            // by Commit or Rollback
+	orphans   *orphans        // of the first CheckDeferred; SQLite
+	immediate bool            // constraints are checked at once, until the end; PostgreSQL
+	staged    map[string]bool // staging tables used
 }
 
 // Begin starts a transaction: read committed on PostgreSQL, immediate on SQLite, so that it holds the right to write from
