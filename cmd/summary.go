@@ -124,10 +124,11 @@ func headline(e *batch.JobExecution) string {
 // writeSteps writes a line for each step: name, counters, time and rate, in columns.
 func writeSteps(w io.Writer, e *batch.JobExecution) {
 	width := nameWidth
-	for _, s := range e.Steps {
+	steps := slices.DeleteFunc(slices.Clone(e.Steps), (*batch.StepExecution).IsPartition)
+	for _, s := range steps {
 		width = max(width, utf8.RuneCountInString(s.Name))
 	}
-	for _, s := range e.Steps {
+	for _, s := range steps {
 		fmt.Fprintln(w, stepText(s, s.JobID != e.ID, width))
 	}
 }
@@ -185,7 +186,9 @@ func endStatus(o *plan.Outcome, err error) batch.Status {
 func statusLine(o *plan.Outcome, err error) (status, rest string) {
 	skipped := int64(0)
 	for _, s := range o.Execution.Steps {
-		skipped += s.Total.Skip()
+		if !s.IsPartition() {
+			skipped += s.Total.Skip()
+		}
 	}
 	status = string(endStatus(o, err))
 	if skipped > 0 && endStatus(o, err) == batch.Completed {

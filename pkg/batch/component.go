@@ -136,3 +136,24 @@ type Reparser interface {
 	// into is then as it was.
 	Reparse(ctx context.Context, covers State, origin record.Origin, fields string, into *record.Chunk) error
 }
+
+// Division says how the input of a partitioned step is to be divided.
+type Division struct {
+	By     string // range, modulo, values or files
+	Column string // of the records; "" with files, and with range for the places of a file
+	Count  int    // how many shares are wanted; values and files have one for each
+	Values []record.Value
+}
+
+// A Divisible is a Reader whose input can be divided into shares that together are the input: each record is in exactly
+// one of them, whatever it holds, also one that is added later.
+type Divisible interface {
+	// Fits returns an error of class definition where the division does not fit the reader, or a column that it knows. It
+	// is called instead of Open.
+	Fits(ctx context.Context, d Division) error
+	// Divide returns the shares, fewer than wanted where there is not so much to divide. Each is a JSON object; a definition
+	// may use its members as ${partition.MEMBER}. It is called instead of Open.
+	Divide(ctx context.Context, d Division) ([]json.RawMessage, error)
+	// Take restricts the reader to one of the shares. It is called before Open.
+	Take(share json.RawMessage) error
+}

@@ -44,6 +44,12 @@ func (j *Job) Names(below config.Scope) *config.Names {
 	return names.Upon(below)
 }
 
+// PartitionNames returns what a share of a partitioned step adds to the step's names.
+func PartitionNames(below config.Scope) *config.Names {
+	return config.NewNames(below).Declare("partition.name", "partition.index", "partition.count", "partition.from", "partition.to",
+		"partition.value", "partition.file")
+}
+
 // StepNames returns what a step adds to the job's names: step.name, and for later step.execution_id, counters.COUNTER
 // and input.header.
 func StepNames(step string, below config.Scope) *config.Names {

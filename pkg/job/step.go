@@ -15,6 +15,7 @@ type Step struct {
 	Reader      Component                     `yaml:"reader" help:"where records come from"`
 	Processors  Chain                         `yaml:"processors" help:"what happens to each record, in order"`
 	Writer      Component                     `yaml:"writer" help:"where records go"`
+	Partition   *Partition                    `yaml:"partition" help:"the input divided into shares that run side by side, each with its own reader and writer"`
 	Tasklet     Component                     `yaml:"tasklet" help:"instead of reader and writer: one thing to do"`
 	Parallel    []Branch                      `yaml:"parallel" help:"lists of steps that run side by side; all end, the worst result counts"`
 	Child       config.Node                   `yaml:"job" help:"another job, an instance of its own, as a step of this one"`

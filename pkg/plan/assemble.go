@@ -86,22 +86,36 @@ func (a *assembly) job(ctx context.Context) *runner.Job {
 }
 
 func (a *assembly) step(s *job.Step) *runner.Step {
+	if s.Partition == nil {
+		return a.chunkStep(s, nil)
+	}
+	step := a.common(s)
+	step.FailOnEmpty, step.Partition = s.FailOnEmpty, a.partition(s)
+	return &step
+}
+
+// chunkStep is a step that streams records, or a share of one.
+func (a *assembly) chunkStep(s *job.Step, share *runner.Share) *runner.Step {
 	step := a.common(s)
 	step.Chunk, step.FailOnEmpty, step.Rate = s.ChunkSize(), s.FailOnEmpty, float64(s.Rate)
 	step.Claim = func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
-		ledger, err := a.ledger(s)
-		return a.keeper.guard(ledger), a.key(s, visit), err
+		ledger, err := a.ledger(s, share)
+		return a.keeper.guard(ledger), a.key(s, share, visit), err
 	}
 	step.Build = func(ctx context.Context, step *batch.StepExecution, at batch.Checkpoint) (*runner.Components, error) {
-		return a.build(s, step, at)
+		return a.build(s, share, step, at)
 	}
 	return &step
 }
 
-func (a *assembly) key(s *job.Step, visit int) batch.StepKey {
-	return batch.StepKey{
+func (a *assembly) key(s *job.Step, share *runner.Share, visit int) batch.StepKey {
+	key := batch.StepKey{
 		Repository: a.store.ID(), Job: a.execution.Instance.Name, Instance: a.execution.Instance.Key, Step: s.Name, Visit: visit,
 	}
+	if share != nil {
+		key.Step += ":" + share.Name
+	}
+	return key
 }
 
 // env is what the components of a step may use.
@@ -125,14 +139,14 @@ func shortKey(repository string, i batch.JobInstance) string {
 }
 
 // stepScope is the names that a step's components know.
-func (a *assembly) stepScope(s *job.Step, step *batch.StepExecution) (config.Scope, config.Scope) {
-	names := job.StepNames(s.Name, a.prepared.names).SetInt("step.execution_id", step.ID)
+func (a *assembly) stepScope(s *job.Step, step *batch.StepExecution, share *runner.Share) (config.Scope, config.Scope) {
+	names := shareScope(job.StepNames(s.Name, a.prepared.names).SetInt("step.execution_id", step.ID), share)
 	return names, liveCounters{Scope: names, step: step}
 }
 
 // ledger opens the ledger of a step: beside the rows where it writes into a database, else in the job repository.
-func (a *assembly) ledger(s *job.Step) (batch.Ledger, error) {
-	names, live := a.stepScope(s, &batch.StepExecution{})
+func (a *assembly) ledger(s *job.Step, share *runner.Share) (batch.Ledger, error) {
+	names, live := a.stepScope(s, &batch.StepExecution{}, share)
 	writer, err := newBuilder(names, a.env(s, live)).writer(s.Writer)
 	if err != nil {
 		return nil, err
@@ -171,8 +185,8 @@ func targetOf(w batch.Writer) string {
 	return ""
 }
 
-func (a *assembly) build(s *job.Step, step *batch.StepExecution, at batch.Checkpoint) (*runner.Components, error) {
-	names, live := a.stepScope(s, step)
+func (a *assembly) build(s *job.Step, share *runner.Share, step *batch.StepExecution, at batch.Checkpoint) (*runner.Components, error) {
+	names, live := a.stepScope(s, step, share)
 	env := a.env(s, live)
 	env.Epoch = at.Epoch
 	env.Notice = func(message string) { a.observer.Observe(batch.Notice{Step: step, Message: message}) }
@@ -180,6 +194,11 @@ func (a *assembly) build(s *job.Step, step *batch.StepExecution, at batch.Checkp
 	reader, err := b.reader(s.Reader)
 	if err != nil {
 		return nil, err
+	}
+	if share != nil {
+		if err := reader.(batch.Divisible).Take(share.Of); err != nil {
+			return nil, err
+		}
 	}
 	chain, err := b.processors(s.Processors)
 	if err != nil {
@@ -208,7 +227,7 @@ func (a *assembly) build(s *job.Step, step *batch.StepExecution, at batch.Checkp
 
 // export evaluates what a completed step puts into the job's context.
 func (a *assembly) export(s *job.Step, step *batch.StepExecution) (batch.Context, error) {
-	_, live := a.stepScope(s, step)
+	_, live := a.stepScope(s, step, nil)
 	values := batch.Context{}
 	for _, e := range s.Export {
 		v, err := a.evaluate(e.Value, live)

@@ -26,7 +26,7 @@ func (p *prepared) check(secrets *config.Secrets) error {
 }
 
 func (p *prepared) checkStep(s *job.Step) error {
-	names := job.StepNames(s.Name, p.names)
+	names := p.stepNames(s)
 	d := &config.Decoder{Scope: names, Base: p.place.Base}
 	var wrong fault.List
 	wrong.Add(checkComponent(d, "reader", s.Reader, readers.Table()))
@@ -41,6 +41,7 @@ func (p *prepared) checkStep(s *job.Step) error {
 	wrong.Add(p.checkConnections(s.Reader.Body))
 	wrong.Add(p.checkConnections(s.Writer.Body))
 	wrong.Add(p.checkConflicts(s))
+	wrong.Add(p.checkPartition(s))
 	wrong.Add(p.checkEnd(s, names))
 	if len(wrong) == 0 {
 		wrong.Add(p.checkBuild(s, newBuilder(names, p.checkEnv(s, names))))

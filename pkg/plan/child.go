@@ -70,7 +70,7 @@ func (a *assembly) child(ctx context.Context, s *job.Step, step *batch.StepExecu
 
 // childConf decodes what the step says of its child.
 func (a *assembly) childConf(s *job.Step, step *batch.StepExecution) (*job.Child, error) {
-	_, live := a.stepScope(s, step)
+	_, live := a.stepScope(s, step, nil)
 	conf := new(job.Child)
 	return conf, (&config.Decoder{Scope: live, Base: a.prepared.place.Base}).For("job").Decode(s.Child, conf)
 }

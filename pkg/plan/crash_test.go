@@ -37,6 +37,7 @@ type crashTarget struct {
 	bad      bool     // with records that cannot be read, processed or written, skipped and kept as dead letters
 	letters  string   // of the definition
 	before   string   // what the first output holds already
+	divide   string   // the partition of the step, "" where it is run as a whole
 }
 
 func crashTargets() []crashTarget {
@@ -62,6 +63,9 @@ func crashTargets() []crashTarget {
 			letters: "{type: csv, path: out/rejected.csv}"},
 		{name: "bad records, csv to csv", source: "csv", writer: "{type: csv, path: out/payments.csv}", bad: true,
 			letters: "{type: jsonl, path: out/rejected.jsonl}", outputs: []string{"out/payments.csv", "out/rejected.jsonl"}},
+		{name: "partitions, sql to csv", source: "table", writer: `{type: csv, path: "out/${partition.name}.csv"}`, divide: "{by: modulo, column: id, count: 3, max_parallel: 1}",
+			outputs: []string{"out/partition0.csv", "out/partition1.csv", "out/partition2.csv"}},
+		{name: "partitions, sql to postgres, accumulating", database: "postgres", source: "table", writer: sums, divide: "{by: range, column: id, count: 3, max_parallel: 1}"},
 		{name: "accumulating upsert on sqlite", database: "sqlite", source: "csv", writer: sums},
 		{name: "accumulating upsert on postgres", database: "postgres", source: "csv", writer: sums},
 	}
@@ -89,6 +93,9 @@ func (c crashTarget) definition(dsn string) string {
 	if c.bad {
 		rules = "      - validate: [{rule: id != 5, message: five}]\n"
 		tolerance = "    skip: {limit: 10}\n    dead_letter: " + c.letters + "\n"
+	}
+	if c.divide != "" {
+		tolerance += "    partition: " + c.divide + "\n"
 	}
 	return fmt.Sprintf(`job: crash
 instance: params
@@ -252,7 +259,7 @@ func (p *crashPlace) restart() (*Outcome, error) {
 func (p *crashPlace) left(t *testing.T, o *Outcome) string {
 	t.Helper()
 	var b strings.Builder
-	total := o.Execution.Steps[len(o.Execution.Steps)-1].Total
+	total := o.Execution.Steps[0].Total
 	total.Commit, total.Rollback, total.Retry = 0, 0, 0
 	fmt.Fprintf(&b, "%s %+v\n", o.Execution.Status, total)
 	if p.target.database != "" {
@@ -348,15 +355,27 @@ func TestCrashAtEveryPointThenRestartEqualsUninterruptedRun(t *testing.T) {
 			}
 			for _, mode := range []batchtest.Mode{batchtest.Kill, batchtest.Fail} {
 				for i, point := range points {
-					if testing.Short() && i%5 != 0 {
-						continue // under the race detector, where everything takes many times as long
+					if i%target.stride() != 0 {
+						continue
 					}
 					crashAt(t, target, server, mode, point, want)
 				}
 			}
-			t.Logf("%d operations, killed and failed at each", len(points))
+			t.Logf("%d operations, killed and failed at every %d.", len(points), target.stride())
 		})
 	}
+}
+
+// stride is the distance of the operations that a target is crashed at: 1 is every one. Under the race detector everything
+// takes many times as long, and partitions have many operations that are much alike.
+func (c crashTarget) stride() int {
+	switch {
+	case testing.Short():
+		return 5
+	case c.divide != "" && !soaking():
+		return 7
+	}
+	return 1
 }
 
 func crashAt(t *testing.T, target crashTarget, server string, mode batchtest.Mode, point batchtest.Point, want string) {

@@ -107,7 +107,7 @@ func overlapText(o job.Overlap) string {
 }
 
 func (p *prepared) describeStep(s *job.Step) StepDescription {
-	names := job.StepNames(s.Name, p.names)
+	names := p.stepNames(s)
 	resolved := (&config.Decoder{Scope: names, Base: p.place.Base}).Resolved(s.Node.Without(string(job.ParallelStep)))
 	if s.Kind() != job.ChunkStep {
 		return StepDescription{Name: s.Name, Kind: string(s.Kind()), Guarantee: describeFlow(s), Resolved: resolved}

@@ -33,7 +33,14 @@ func (p *prepared) fedBy(earlier, step *job.Step) (path string, table writtenTab
 	return "", writtenTable{}
 }
 
-func (p *prepared) stepNames(s *job.Step) config.Scope { return job.StepNames(s.Name, p.names) }
+// stepNames is what the components of a step know before it runs.
+func (p *prepared) stepNames(s *job.Step) *config.Names {
+	names := job.StepNames(s.Name, p.names)
+	if s.Partition != nil {
+		return job.PartitionNames(names)
+	}
+	return names
+}
 
 // makerOf returns an earlier step that makes what a step reads, or the table that it writes into; nil where there is
 // none. Until that one has run, nothing can be said about it.

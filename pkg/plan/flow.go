@@ -88,8 +88,10 @@ func (a *assembly) decide(s *job.Step) (runner.Target, error) {
 func (a *assembly) common(s *job.Step) runner.Step {
 	step := runner.Step{
 		Name: s.Name, AllowRerun: s.AllowRerun, StartLimit: s.StartLimit, Tolerance: a.tolerance(s), Timeout: time.Duration(s.Timeout),
-		Check:  func(ctx context.Context, step *batch.StepExecution) error { return a.verify(ctx, s, step) },
 		Export: func(step *batch.StepExecution) (batch.Context, error) { return a.export(s, step) },
+	}
+	if len(s.Check) > 0 {
+		step.Check = func(ctx context.Context, step *batch.StepExecution) error { return a.verify(ctx, s, step) }
 	}
 	if s.ExitStatus.Source != "" {
 		step.ExitStatus = func(step *batch.StepExecution) (string, error) { return a.exitStatus(s, step) }
@@ -103,14 +105,14 @@ func (a *assembly) taskletStep(s *job.Step) *runner.Step {
 	if transactional(s) {
 		step.Claim = func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
 			ledger, err := a.taskletLedger(s)
-			return a.keeper.guard(ledger), a.key(s, visit), err
+			return a.keeper.guard(ledger), a.key(s, nil, visit), err
 		}
 	}
 	return &step
 }
 
 func (a *assembly) tasklet(s *job.Step, step *batch.StepExecution) (batch.Tasklet, error) {
-	names, live := a.stepScope(s, step)
+	names, live := a.stepScope(s, step, nil)
 	env := a.env(s, live)
 	env.Notice = func(message string) { a.observer.Observe(batch.Notice{Step: step, Message: message}) }
 	env.Output = func(stream, line string) {
@@ -141,7 +143,7 @@ func (a *assembly) taskletLedger(s *job.Step) (batch.Ledger, error) {
 
 // checkFlowStep finds what is wrong with a step that streams no records.
 func (p *prepared) checkFlowStep(s *job.Step) error {
-	names := job.StepNames(s.Name, p.names)
+	names := p.stepNames(s)
 	d := &config.Decoder{Scope: names, Base: p.place.Base}
 	switch s.Kind() {
 	case job.DecideStep:

@@ -141,8 +141,8 @@ func (s *letterSource) checkpoint(ctx context.Context, step *job.Step) (at batch
 	if last == nil {
 		return at, nil
 	}
-	key := s.key(step, last.Visit)
-	names, live := s.stepScope(step, last)
+	key := s.key(step, nil, last.Visit)
+	names, live := s.stepScope(step, last, nil)
 	b := newBuilder(names, s.env(step, live))
 	writer, err := b.writer(step.Writer)
 	if err != nil {
@@ -200,7 +200,7 @@ func (s *letterSource) letters(ctx context.Context, step *job.Step) iter.Seq2[fo
 // rows yields the rows of the place where a step keeps its dead letters; some may be those of other instances.
 func (s *letterSource) rows(ctx context.Context, step *job.Step, at batch.Checkpoint) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
-		names, live := s.stepScope(step, s.last(step.Name))
+		names, live := s.stepScope(step, s.last(step.Name), nil)
 		writer, err := newBuilder(names, s.env(step, live)).letters(*step.DeadLetter)
 		if err != nil {
 			yield(record.Record{}, err)

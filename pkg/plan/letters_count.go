@@ -35,7 +35,7 @@ func (a *assembly) lettersPlace(s *job.Step, step *batch.StepExecution) string {
 			places = append(places, w.table)
 		}
 	}
-	names, _ := a.stepScope(s, step)
+	names, _ := a.stepScope(s, step, nil)
 	for _, path := range paths(names, a.prepared.place.Base, s.DeadLetter.Node) {
 		places = append(places, a.engine.shown(path))
 	}

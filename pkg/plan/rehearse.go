@@ -125,7 +125,7 @@ func (s *stage) leaveOut(step *job.Step) {
 
 func (s *stage) rehearse(ctx context.Context, step *job.Step) error {
 	tried := RehearsedStep{Name: step.Name}
-	names, _ := s.stepScope(step, &batch.StepExecution{})
+	names, _ := s.stepScope(step, &batch.StepExecution{}, nil)
 	tried.Target = target(names, s.prepared.place.Base, step)
 	if tried.NotTried = s.obstacle(names, step); tried.NotTried != "" {
 		s.leftOut = true
@@ -168,7 +168,7 @@ func (s *stage) tryStep(step *job.Step) runner.Step {
 }
 
 func (s *stage) components(step *job.Step, execution *batch.StepExecution) (*runner.Components, error) {
-	names, _ := s.stepScope(step, execution)
+	names, _ := s.stepScope(step, execution, nil)
 	env := s.look(step, names)
 	env.Scope = liveCounters{names, execution}
 	env.Notice = func(message string) { s.observer.Observe(batch.Notice{Step: execution, Message: message}) }

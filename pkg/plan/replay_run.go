@@ -79,11 +79,11 @@ func (a *assembly) replayStep(ctx context.Context, s *job.Step) *runner.Step {
 }
 
 func (a *assembly) buildReplay(ctx context.Context, s *job.Step, step *batch.StepExecution, at batch.Checkpoint) (*runner.Components, error) {
-	components, err := a.build(s, step, at)
+	components, err := a.build(s, nil, step, at)
 	if err != nil {
 		return nil, err
 	}
-	names, live := a.stepScope(s, step)
+	names, live := a.stepScope(s, step, nil)
 	plain, err := newBuilder(names, a.env(s, live)).reader(s.Reader)
 	if err != nil {
 		return nil, err

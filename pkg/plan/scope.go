@@ -35,6 +35,9 @@ func (l liveCounters) Explain(name string) error {
 
 // leave gives names what a step that ended leaves behind for later ones.
 func leave(names *config.Names, step *batch.StepExecution) {
+	if step.IsPartition() {
+		return
+	}
 	prefix := "steps." + step.Name + "."
 	for counter, n := range step.Total.Named() {
 		names.SetInt(prefix+counter, n)

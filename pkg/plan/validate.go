@@ -76,7 +76,7 @@ type checker interface {
 
 // look asks reader, processors and writer of a step whether they fit together, as far as files and databases are there.
 func (p *prepared) look(ctx context.Context, s *job.Step, connections *connections) []error {
-	names := job.StepNames(s.Name, p.names)
+	names := p.stepNames(s)
 	env := p.checkEnv(s, names)
 	env.Connect = connections.connect
 	b := newBuilder(names, env)

@@ -17,7 +17,7 @@ import (
 
 // verify evaluates the checks of a step that has written everything.
 func (a *assembly) verify(ctx context.Context, s *job.Step, step *batch.StepExecution) error {
-	_, live := a.stepScope(s, step)
+	_, live := a.stepScope(s, step, nil)
 	env := a.env(s, live)
 	for i := range s.Check {
 		if err := a.verifyOne(ctx, &s.Check[i], env); err != nil {
@@ -74,21 +74,7 @@ func (a *assembly) queryHolds(ctx context.Context, c *job.Check, env *catalog.En
 	if err != nil {
 		return false, err
 	}
-	statement, err := sqldb.ParseStatement(db.Dialect(), c.Query.Text)
-	if err != nil {
-		return false, err
-	}
-	args, err := statement.Args(func(name string) (any, error) {
-		v, available := env.Bind(name)
-		if available != config.Now {
-			return nil, fault.New(fault.Definition, "nothing is called :%s", name).WithHint("%s", fault.DidYouMean(name, env.BindNames()))
-		}
-		return db.Dialect().Argument(v), nil
-	})
-	if err != nil {
-		return false, err
-	}
-	cursor, err := sqldb.OpenCursor(ctx, db, statement.SQL(), args...)
+	cursor, err := a.openCursor(ctx, db, c.Query.Text, env)
 	if err != nil {
 		return false, err
 	}
@@ -134,7 +120,7 @@ func truth(v record.Value) (bool, error) {
 
 // exitStatus evaluates the exit status of a completed step.
 func (a *assembly) exitStatus(s *job.Step, step *batch.StepExecution) (string, error) {
-	_, live := a.stepScope(s, step)
+	_, live := a.stepScope(s, step, nil)
 	v, err := a.evaluate(s.ExitStatus, live)
 	if err != nil {
 		return "", placedIn(s.ExitStatus, err, "exit_status")

@@ -29,6 +29,7 @@ type sqlReader struct {
 	conf    *sqlConf
 	env     *catalog.Env
 	binds   *sqlBinds
+	share   *sqlShare // what is read of the result; nil: all
 	columns []sqldb.Column
 	schema  *record.Schema
 
@@ -134,11 +135,11 @@ func (r *sqlReader) start(ctx context.Context, state sqlState) (err error) {
 
 // query runs the query from where the reader stands.
 func (r *sqlReader) query(ctx context.Context, q sqldb.Querier, limit int) (*sqldb.Cursor, error) {
-	text := r.conf.Query.Text
+	text := r.text()
 	if len(r.conf.Keyset) > 0 {
 		text = r.key.query(text, limit)
 	}
-	statement, args, err := r.binds.statement(q.Dialect(), text, &r.key)
+	statement, args, err := r.binds.statement(q.Dialect(), text, r.shareOrKey)
 	if err != nil {
 		return nil, err
 	}

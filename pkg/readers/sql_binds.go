@@ -63,10 +63,11 @@ func (b *sqlBinds) evaluate(d sqldb.Dialect) error {
 	return nil
 }
 
-// statement returns a text with the dialect's placeholders and the values of its binds. key has those of a keyset.
-func (b *sqlBinds) statement(d sqldb.Dialect, text string, key *sqlKeyset) (string, []any, error) {
+// statement returns a text with the dialect's placeholders and the values of its binds. own has those that the reader
+// adds itself.
+func (b *sqlBinds) statement(d sqldb.Dialect, text string, own func(d sqldb.Dialect, name string) (any, bool)) (string, []any, error) {
 	return b.resolve(d, text, func(name string) (any, bool, error) {
-		if v, ok := key.argument(d, name); ok {
+		if v, ok := own(d, name); ok {
 			return v, true, nil
 		}
 		if v, ok := b.values[name]; ok {

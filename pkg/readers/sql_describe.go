@@ -101,7 +101,7 @@ func (r *sqlReader) wrong(err error) error {
 
 // estimate asks the database how many rows the query has, for progress.
 func (r *sqlReader) estimate(ctx context.Context) error {
-	statement, args, err := r.binds.statement(r.conn.Dialect(), r.conf.Query.Text, &r.key)
+	statement, args, err := r.binds.statement(r.conn.Dialect(), r.text(), r.shareOrKey)
 	if err != nil {
 		return err
 	}

@@ -194,8 +194,8 @@ func (r *sqlReader) checkNulls(ctx context.Context) error {
 		}
 		r.cursor, q = nil, r.tx
 	}
-	text := "select 1 as one from (\n" + trimSQL(r.conf.Query.Text) + "\n) as q where " + strings.Join(conditions, " or ") + " limit 1"
-	statement, args, err := r.binds.statement(q.Dialect(), text, &r.key)
+	text := "select 1 as one from (\n" + trimSQL(r.text()) + "\n) as q where (" + strings.Join(conditions, " or ") + ") limit 1"
+	statement, args, err := r.binds.statement(q.Dialect(), text, r.shareOrKey)
 	if err != nil {
 		return err
 	}

@@ -64,12 +64,12 @@ func (s *stream) pace(ctx context.Context) error {
 }
 
 // verify evaluates what must hold at the end of a step, before its output is published.
-func (s *stream) verify(ctx context.Context, step *Step) error {
-	if step.FailOnEmpty && s.execution.Total.Read+s.execution.Total.ReadSkip == 0 {
+func verify(ctx context.Context, step *Step, execution *batch.StepExecution) error {
+	if step.FailOnEmpty && execution.Total.Read+execution.Total.ReadSkip == 0 {
 		return fault.Wrap(fault.Validation, ErrNothingRead, "fail_on_empty")
 	}
 	if step.Check == nil {
 		return nil
 	}
-	return step.Check(ctx, s.execution)
+	return step.Check(ctx, execution)
 }

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -143,11 +142,8 @@ func (t *thread) enter(ctx context.Context, state *State) (res result, to Target
 }
 
 func (t *thread) mayEnter(ctx context.Context, state *State) error {
-	if err := t.runner.askWhetherToStop(ctx, t.job.ID); err != nil {
+	if err := t.runner.mayGoOn(ctx, t.job.ID); err != nil {
 		return err
-	}
-	if t.runner.stopping() {
-		return batch.ErrStopped
 	}
 	t.entered[state.Name]++
 	limited := state.Step != nil && state.Step.StartLimit > 0
@@ -281,7 +277,7 @@ func worst(results []result) result {
 		errs = append(errs, res.err)
 		all.final = all.final || res.final
 	}
-	all.err = errors.Join(errs...)
+	all.err = joinWorst(errs)
 	return all
 }
 

@@ -149,6 +149,17 @@ func (r *Runner) stopping() bool {
 	}
 }
 
+// mayGoOn returns an error that wraps batch.ErrStopped where the job is to stop here.
+func (r *Runner) mayGoOn(ctx context.Context, execution int64) error {
+	if err := r.askWhetherToStop(ctx, execution); err != nil {
+		return err
+	}
+	if r.stopping() {
+		return batch.ErrStopped
+	}
+	return nil
+}
+
 func (r *Runner) askWhetherToStop(ctx context.Context, execution int64) error {
 	asked, err := r.Repository.StopRequested(ctx, execution)
 	if asked {

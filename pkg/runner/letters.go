@@ -48,6 +48,9 @@ func (s *stream) letter(w *work, skip skipped) *batch.Letter {
 		Step: s.lane.StepKey, Lane: s.lane.Lane, Instance: s.instance, Execution: s.execution.JobID,
 		Ordinal: skip.ordinal, Phase: skip.phase, Err: reason(skip.err), Origin: skip.origin, Created: s.runner.Now(),
 	}
+	if s.share != nil {
+		l.Step.Step, l.Lane = s.manager, s.share.Index
+	}
 	if skip.input >= 0 {
 		input := w.chunk.In.Row(skip.input)
 		l.Input, l.Origin = &input, w.chunk.Origins[skip.input]

@@ -60,6 +60,18 @@ func (p *progress) visit(step *Step) (visit int, last *batch.StepExecution) {
 	return visit, nil
 }
 
+// lastOf returns the newest execution of a step at a visit, nil where there is none.
+func (p *progress) lastOf(name string, visit int) *batch.StepExecution {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range slices.Backward(p.history[name]) {
+		if s.Visit == visit {
+			return s
+		}
+	}
+	return nil
+}
+
 // started returns how many executions of a step the instance has had.
 func (p *progress) started(name string) int {
 	p.mu.Lock()

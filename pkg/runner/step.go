@@ -13,7 +13,7 @@ import (
 )
 
 // Step is a step as data and factories. The factories are called when the step starts, so that what they make can depend
-// on what earlier steps left behind (late binding). One of Build, Tasklet and Child is set.
+// on what earlier steps left behind (late binding). One of Build, Partition, Tasklet and Child is set.
 type Step struct {
 	Name        string
 	Chunk       int  // records that are written and committed together, at least 1
@@ -23,6 +23,8 @@ type Step struct {
 	Tolerance   Tolerance
 	Timeout     time.Duration // the step stops at a chunk boundary behind it; 0: never
 	Rate        float64       // records a second at most; 0: as fast as it goes
+	// Partition divides a chunk-oriented step; nil: it is run as a whole.
+	Partition *Partition
 	// Claim opens the step's ledger and names the step for it; nil where it has none.
 	Claim func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error)
 	// Build makes the components of a chunk-oriented step, to go on at the checkpoint.
@@ -39,6 +41,14 @@ type Step struct {
 	ExitStatus func(step *batch.StepExecution) (string, error)
 	// Export returns the values that the step puts into the job's context, nil where it has none.
 	Export func(step *batch.StepExecution) (batch.Context, error)
+
+	// Of a share of a partitioned step: which it is, and what it has in common with the others.
+	share   *Share
+	manager string
+	group   *group
+	until   deadline
+	hold    bool // the step ends when all is written, and publishes nothing
+	again   bool // it comes back to be published
 }
 
 // Components are what a step streams records through. Close gives up what they share, after reader and writer are closed.
@@ -80,14 +90,26 @@ func (t *thread) step(ctx context.Context, step *Step) result {
 		return resultOf(&StepError{Step: step.Name, Err: err})
 	}
 	execution := &batch.StepExecution{JobID: t.job.ID, Name: step.Name, Visit: visit, Status: batch.Starting, Context: carriedOver(last)}
-	if step.Build == nil {
+	if step.Build == nil && step.Partition == nil {
 		execution.MarkTasklet()
 	}
-	if err := t.runner.Repository.StartStep(ctx, execution); err != nil {
+	if err := t.begin(ctx, execution); err != nil {
 		return resultOf(err)
 	}
-	t.add(execution, false)
 	return t.execute(ctx, step, execution)
+}
+
+// begin records a step execution as STARTED.
+func (t *thread) begin(ctx context.Context, execution *batch.StepExecution) error {
+	if err := t.runner.Repository.StartStep(ctx, execution); err != nil {
+		return err
+	}
+	t.add(execution, false)
+	execution.Started = t.runner.Now()
+	if err := move(&execution.Status, batch.Started); err != nil {
+		return err
+	}
+	return t.runner.Repository.SaveStep(ctx, execution)
 }
 
 // carriedOver is what an attempt takes from the context of the one before it: what the engine keeps there.
@@ -148,24 +170,16 @@ func (t *thread) checkStartLimit(step *Step) error {
 // execute runs a step that is recorded as STARTING, and records how it ended.
 func (t *thread) execute(ctx context.Context, step *Step, execution *batch.StepExecution) result {
 	r := t.runner
-	begin := r.Now()
-	execution.Started = begin
-	err := move(&execution.Status, batch.Started)
-	if err == nil {
-		err = r.Repository.SaveStep(ctx, execution)
-	}
 	var code string
-	if err == nil {
-		err = guarded(func() (err error) {
-			code, err = r.work(ctx, step, t.job.Instance.ID, execution)
-			return err
-		})
-	}
+	err := guarded(func() (err error) {
+		code, err = t.work(ctx, step, execution)
+		return err
+	})
 	if err == nil {
 		code, err = conclude(step, execution, code)
 	}
 	err, unsaved := r.endStep(ctx, execution, code, err)
-	r.observe(batch.StepEnded{Step: execution, Elapsed: r.Now().Sub(begin), Err: errors.Join(err, unsaved)})
+	r.observe(batch.StepEnded{Step: execution, Elapsed: r.Now().Sub(execution.Started), Err: errors.Join(err, unsaved)})
 	if unsaved != nil {
 		return resultOf(errors.Join(err, unsaved))
 	}
@@ -183,14 +197,16 @@ func (t *thread) execute(ctx context.Context, step *Step, execution *batch.StepE
 }
 
 // work does what a step is for, and returns an exit status that is not just its status, else "".
-func (r *Runner) work(ctx context.Context, step *Step, instance int64, execution *batch.StepExecution) (code string, err error) {
+func (t *thread) work(ctx context.Context, step *Step, execution *batch.StepExecution) (code string, err error) {
 	switch {
 	case step.Tasklet != nil:
-		return r.tasklet(ctx, step, execution)
+		return t.runner.tasklet(ctx, step, execution)
 	case step.Child != nil:
-		return r.child(ctx, step, execution)
+		return t.runner.child(ctx, step, execution)
+	case step.Partition != nil:
+		return "", t.partitioned(ctx, step, execution)
 	}
-	return "", r.stream(ctx, step, instance, execution)
+	return "", t.runner.stream(ctx, step, t.job.Instance.ID, execution)
 }
 
 // guarded turns a panic of a component into an error, so that the step is recorded as FAILED and its transaction undone.

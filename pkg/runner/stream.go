@@ -23,6 +23,9 @@ type stream struct {
 	next       batch.Checkpoint // covers what was written since; as at where nothing was
 	from       batch.State      // the reader's, where this attempt began
 	tolerance  Tolerance
+	group      *group
+	share      *Share // of a partitioned step, nil otherwise
+	manager    string // the name of that step
 	rate       float64
 	began      time.Time
 	deadline   deadline
@@ -53,10 +56,18 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 		return err
 	}
 	s.began = r.Now()
-	s.deadline = earlier(r.deadline, r.deadlineAfter(step.Timeout, "step "+step.Name))
-	s.base = lanes[0].Counters
+	counted := execution.Counters // by this attempt, where it has been here before
+	counted.Rollback = 0
+	s.deadline = earlier(earlier(r.deadline, step.until), r.deadlineAfter(step.Timeout, "step "+step.Name))
+	s.group, s.share, s.manager = step.group, step.share, step.manager
+	if s.group == nil {
+		s.group = new(group)
+	}
+	s.base = lanes[0].Counters.Sub(counted)
 	s.stand(lanes[0])
-	r.observe(batch.StepStarted{Step: execution, Resumed: lanes[0].Sequence > 0})
+	if !step.again {
+		r.observe(batch.StepStarted{Step: execution, Resumed: lanes[0].Sequence > 0})
+	}
 	if s.at.Phase == batch.Done {
 		return nil
 	}
@@ -72,7 +83,10 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 		if err := s.chunks(ctx, step); err != nil {
 			return s.failed(ctx, err)
 		}
-		if err := s.insist(ctx, func() error { return s.verify(ctx, step) }); err != nil {
+		if step.hold {
+			return nil
+		}
+		if err := s.insist(ctx, func() error { return verify(ctx, step, s.execution) }); err != nil {
 			return s.failed(ctx, err)
 		}
 	}
@@ -120,6 +134,7 @@ func (s *stream) stand(at batch.Checkpoint) {
 	s.at, s.next = at, at
 	s.committed = s.runner.Now()
 	s.execution.Total = at.Counters
+	s.group.set(s.execution.Name, at.Counters)
 	s.execution.Counters = at.Counters.Sub(s.base).Add(batch.Counters{Rollback: s.execution.Counters.Rollback})
 }
 

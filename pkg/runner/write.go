@@ -88,7 +88,7 @@ func (a *attempt) put(ctx context.Context, tx batch.Tx) error {
 	if err := counters.Check(); err != nil {
 		return fault.Wrap(fault.Internal, err, "chunk that ends at record %d", a.work.ordinal)
 	}
-	if err := a.tolerance.Skip.check(counters, skips); err != nil {
+	if err := a.group.allow(a.execution.Name, counters, a.tolerance.Skip, skips); err != nil {
 		return err
 	}
 	a.next.Counters = counters

@@ -19,7 +19,7 @@ type Config struct {
 	Name           string        // of the connection, for messages
 	Driver         string        // sqlite or postgres
 	DSN            string        // never printed; see Redact
-	MaxConnections int           // 0: 16
+	MaxConnections int           // 0: as many as are asked for
 	ConnectTimeout time.Duration // 0: 10 s
 	LockTimeout    time.Duration // how long a statement waits for a lock of another session; 0: 30 s, below 0: for ever
 	IdleTimeout    time.Duration // how long the server lets a transaction of ours idle before it ends it; 0: 1 min, below 0: for ever
@@ -68,9 +68,6 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 }
 
 func (c Config) withDefaults() Config {
-	if c.MaxConnections == 0 {
-		c.MaxConnections = 16
-	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = 10 * time.Second
 	}

@@ -1,0 +1,206 @@
+package plan
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"batchctl/pkg/batch"
+	"batchctl/pkg/catalog"
+	"batchctl/pkg/config"
+	"batchctl/pkg/fault"
+	"batchctl/pkg/job"
+	"batchctl/pkg/record"
+	"batchctl/pkg/runner"
+	"batchctl/pkg/sqldb"
+)
+
+// maxParallel is how many shares of a step run at a time where the definition does not say.
+const maxParallel = 4
+
+// partition says how a step is divided.
+func (a *assembly) partition(s *job.Step) *runner.Partition {
+	p := &runner.Partition{MaxParallel: s.Partition.MaxParallel}
+	if p.MaxParallel == 0 {
+		p.MaxParallel = maxParallel
+	}
+	p.Shares = func(ctx context.Context, step *batch.StepExecution, kept []runner.Share) ([]runner.Share, error) {
+		if kept == nil {
+			return a.divide(ctx, s, step)
+		}
+		if s.Partition.By != "values" && s.Partition.By != "files" && len(kept) != s.Partition.Count {
+			a.observer.Observe(batch.Notice{Step: step, Message: fmt.Sprintf("the input was divided into %d partitions when the step began, and stays so; count: %d does not count for this instance",
+				len(kept), s.Partition.Count)})
+		}
+		return kept, nil
+	}
+	p.Worker = func(share runner.Share) *runner.Step {
+		worker := a.chunkStep(s, &share)
+		worker.Check, worker.Export, worker.ExitStatus, worker.FailOnEmpty = nil, nil, nil, false
+		worker.Rate /= float64(p.MaxParallel)
+		worker.Timeout = 0
+		return worker
+	}
+	return p
+}
+
+// divide asks the reader for the shares of its input.
+func (a *assembly) divide(ctx context.Context, s *job.Step, step *batch.StepExecution) ([]runner.Share, error) {
+	names, live := a.stepScope(s, step, nil)
+	b := newBuilder(names, a.env(s, live))
+	reader, err := b.reader(s.Reader)
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Close()
+	divisible, err := asDivisible(s, reader)
+	if err != nil {
+		return nil, err
+	}
+	division, err := a.division(ctx, s, b)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := divisible.Divide(ctx, division)
+	if err != nil {
+		return nil, placed(s.Reader, err)
+	}
+	shares := make([]runner.Share, len(parts))
+	for i, part := range parts {
+		shares[i] = runner.Share{Name: fmt.Sprintf("partition%d", i), Index: i, Of: part}
+	}
+	return shares, nil
+}
+
+func asDivisible(s *job.Step, reader batch.Reader) (batch.Divisible, error) {
+	if divisible, ok := reader.(batch.Divisible); ok {
+		return divisible, nil
+	}
+	return nil, s.Partition.Node.Errorf("partition: reader %s cannot be divided", s.Reader.Type).WithCode("bad_partition").
+		WithHint("sql, csv and jsonl can")
+}
+
+// division is what the definition says, with the values that it lists, or that its query finds.
+func (a *assembly) division(ctx context.Context, s *job.Step, b *builder) (batch.Division, error) {
+	p := s.Partition
+	d := batch.Division{By: p.By, Column: p.Column, Count: p.Count}
+	for _, n := range p.Values {
+		var v config.AnyScalar
+		if err := b.decoder.For("values").Decode(n, &v); err != nil {
+			return d, err
+		}
+		d.Values = append(d.Values, v.Value)
+	}
+	if p.Query.Text == "" {
+		return d, nil
+	}
+	var err error
+	d.Values, err = a.queriedValues(ctx, s, b)
+	if err == nil && len(d.Values) > job.MaxPartitions-1 {
+		err = p.Node.Errorf("partition: the query has %d values, and a step at most %d partitions", len(d.Values), job.MaxPartitions).WithHint("use by: range or by: modulo")
+	}
+	return d, err
+}
+
+func (a *assembly) queriedValues(ctx context.Context, s *job.Step, b *builder) (values []record.Value, err error) {
+	db, err := a.connections.connect(s.Partition.Connection)
+	if err != nil {
+		return nil, err
+	}
+	cursor, err := a.openCursor(ctx, db, s.Partition.Query.Text, b.env)
+	if err != nil {
+		return nil, s.Partition.Node.Wrap(err, "partition")
+	}
+	defer func() { err = errors.Join(err, cursor.Close()) }()
+	for cursor.Next() {
+		row := make([]record.Value, len(cursor.Columns()))
+		if err := cursor.Scan(row, new(record.Arena)); err != nil {
+			return nil, err
+		}
+		if !row[0].IsNull() { // the share of everything else has null
+			values = append(values, row[0])
+		}
+	}
+	return values, cursor.Err()
+}
+
+// shareScope is the names that a share of a partitioned step adds.
+func shareScope(below config.Scope, share *runner.Share) config.Scope {
+	if share == nil {
+		return below
+	}
+	names := job.PartitionNames(below).SetText("partition.name", share.Name).SetInt("partition.index", int64(share.Index))
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(share.Of, &members) // a reader made it: an object
+	for name, raw := range members {
+		names.Set("partition."+name, contextValue(raw))
+	}
+	return names
+}
+
+// checkPartition finds what of a partitioned step would be one thing for several shares.
+func (p *prepared) checkPartition(s *job.Step) error {
+	if s.Partition == nil {
+		return nil
+	}
+	var wrong fault.List
+	wrong.Add(p.checkConnections(s.Partition.Node))
+	for _, output := range []struct {
+		what string
+		c    *job.Component
+	}{{"writer", &s.Writer}, {"dead_letter", s.DeadLetter}} {
+		if output.c == nil {
+			continue
+		}
+		for _, at := range writtenPaths(output.c.Node) {
+			if !strings.Contains(at.Text(), "${partition.") {
+				wrong.Add(at.Errorf("%s: all partitions would write into one file", output.what).WithCode("shared_output").
+					WithHint("put ${partition.name} into the path"))
+			}
+		}
+	}
+	reader, err := newBuilder(p.stepNames(s), p.checkEnv(s, p.stepNames(s))).reader(s.Reader)
+	if err != nil {
+		return wrong.Err() // told elsewhere, or not known yet
+	}
+	_, err = asDivisible(s, reader)
+	wrong.Add(err)
+	return wrong.Err()
+}
+
+// writtenPaths finds the paths in a writer's definition, also in writers within it.
+func writtenPaths(n config.Node) []config.Node {
+	var found []config.Node
+	for _, pair := range n.Pairs() {
+		if pair.Name == "path" && pair.Value.Kind() == config.Scalar && pair.Value.Text() != "-" {
+			found = append(found, pair.Value)
+			continue
+		}
+		found = append(found, writtenPaths(pair.Value)...)
+	}
+	for _, item := range n.Items() {
+		found = append(found, writtenPaths(item)...)
+	}
+	return found
+}
+
+// openCursor runs a query of the definition whose binds are parameters and built-in names.
+func (a *assembly) openCursor(ctx context.Context, db *sqldb.DB, text string, env *catalog.Env) (*sqldb.Cursor, error) {
+	statement, err := sqldb.ParseStatement(db.Dialect(), text)
+	if err != nil {
+		return nil, err
+	}
+	args, err := statement.Args(func(name string) (any, error) {
+		v, available := env.Bind(name)
+		if available != config.Now {
+			return nil, fault.New(fault.Definition, "nothing is called :%s", name).WithHint("%s", fault.DidYouMean(name, env.BindNames()))
+		}
+		return db.Dialect().Argument(v), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sqldb.OpenCursor(ctx, db, statement.SQL(), args...)
+}
