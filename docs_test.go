@@ -200,11 +200,17 @@ func TestGuaranteesOfThePageAreThoseOfPlan(t *testing.T) {
 	for name, step := range map[string]string{
 		"table":          "writer: " + table,
 		"table apart":    "writer: " + table + "\ncheckpoint: metadata\n",
+		"table, asked":   "writer: " + table + "\ncheckpoint: intent\n",
+		"both, asked":    "writer: {type: all, writers: [" + table + ", " + file + "]}\ncheckpoint: intent\n",
 		"file":           "writer: " + file,
 		"table and file": "writer: {type: all, writers: [" + table + ", " + file + "]}",
 		"nothing":        "writer: {type: discard}",
 	} {
-		writeFile(t, folder, "job.yaml", wholeJob(t, name, step))
+		text := wholeJob(t, name, step)
+		if strings.Contains(step, "intent") {
+			text = strings.Replace(text, "{driver: sqlite, dsn: shop.db}", "{driver: postgres, dsn: 'postgres://app@127.0.0.1/shop'}", 1)
+		}
+		writeFile(t, folder, "job.yaml", text)
 		out, err := command(t, folder, "plan", "job.yaml", "-o", "json").Output()
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

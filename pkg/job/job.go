@@ -45,7 +45,7 @@ type Defaults struct {
 // Tuning is how a chunk step commits. Job-wide defaults have the same keys.
 type Tuning struct {
 	Chunk      *int            `yaml:"chunk" help:"records that are written, and committed, together; 1000 where nothing says"`
-	Checkpoint string          `yaml:"checkpoint" enum:"target|metadata" help:"where the checkpoint is kept: target (exactly once) or metadata (a repeated chunk is possible)"`
+	Checkpoint string          `yaml:"checkpoint" enum:"target|intent|metadata" help:"where the checkpoint is kept: target (exactly once), intent (exactly once without a table in the target; PostgreSQL), or metadata (a repeated chunk is possible)"`
 	Retry      *Retry          `yaml:"retry" help:"which errors are tried again"`
 	Skip       *Skip           `yaml:"skip" help:"which errors leave their record out, and how many may be"`
 	DeadLetter *Component      `yaml:"dead_letter" help:"a writer for the records that are left out, with the reason"`

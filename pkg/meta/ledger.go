@@ -77,7 +77,7 @@ func (l *targetLedger) Commit(ctx context.Context, key batch.LaneKey, fn func(ba
 // attempt runs one transaction. Where it fails, sent reports whether the outcome has to be asked for; otherwise nothing
 // of it holds, and the error says so.
 func (l *targetLedger) attempt(ctx context.Context, lane *targetLane, fn func(batch.Tx) (batch.Checkpoint, error)) (next batch.Checkpoint, sent bool, err error) {
-	tx, err := l.begin(ctx, lane)
+	tx, err := lane.begin(ctx, l.db)
 	if err != nil {
 		return next, false, &undone{err}
 	}
@@ -128,12 +128,12 @@ func commitTarget(ctx context.Context, tx *sqldb.Tx, phase batch.Phase) error {
 }
 
 // begin starts a transaction on the lane's connection, a new one where the old is lost.
-func (l *targetLedger) begin(ctx context.Context, lane *targetLane) (*sqldb.Tx, error) {
+func (lane *targetLane) begin(ctx context.Context, db *sqldb.DB) (*sqldb.Tx, error) {
 	if lane.conn != nil && lane.conn.Lost() {
 		lane.drop()
 	}
 	if lane.conn == nil {
-		conn, err := l.db.Conn(ctx)
+		conn, err := db.Conn(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -20,7 +20,7 @@ func (l *targetLedger) Claim(ctx context.Context, step batch.StepKey, lanes int)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, l.denied(ctx, err)
 	}
 	l.mutex.Lock()
 	defer l.mutex.Unlock()

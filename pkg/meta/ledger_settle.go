@@ -63,10 +63,10 @@ func (l *targetLedger) askPatiently(ctx context.Context, lane *targetLane) (batc
 // ask returns the row of a lane, on a new connection where the lane's own is lost. It waits for a transaction that still
 // holds the row, so that what it returns is final. A row of another epoch is ErrFenced.
 func (l *targetLedger) ask(ctx context.Context, lane *targetLane) (at batch.Checkpoint, err error) {
-	tx, err := l.begin(ctx, lane)
+	tx, err := lane.begin(ctx, l.db)
 	if sqldb.IsConnectionLost(err) { // the pool may hold more of the connections that died
 		lane.drop()
-		tx, err = l.begin(ctx, lane)
+		tx, err = lane.begin(ctx, l.db)
 	}
 	if err != nil {
 		return at, err

@@ -46,10 +46,28 @@ func makeTargetTable(ctx context.Context, tx *sqldb.Tx) error {
 	if _, err := tx.Exec(ctx, createTarget); err != nil {
 		return fault.Wrap(fault.ClassOf(err), err, "make table %s, which says how far the job has come", targetTable).
 			WithCode(fault.CodeOf(err)).
-			WithHint("let the user make tables, or make it once as another: %s", strings.Join(strings.Fields(createTarget), " "))
+			WithHint("let the user make tables, or make it once as another: %s", oneLine(createTarget))
 	}
 	return nil
 }
+
+func oneLine(statement string) string { return strings.Join(strings.Fields(statement), " ") }
+
+// denied says what an administrator can do where a PostgreSQL user may not make the table, or not use it, and what can be
+// done without one.
+func (l *targetLedger) denied(ctx context.Context, err error) error {
+	if fault.CodeOf(err) != notPermitted || l.db.Dialect().Name() != "postgres" {
+		return err
+	}
+	user := "the user of the connection"
+	_, _ = one(ctx, l.db, to(&user), "select quote_ident(current_user)") // it is only for the hint
+	return fault.Wrap(fault.Environment, err, "connection %s (%s)", l.db.Name(), l.db.Location()).WithCode(notPermitted).
+		WithHint("let an administrator run, in the schema that the connection uses: %s; grant select, insert, update, delete on %s to %s; "+
+			"or, where no table may be made, write checkpoint: intent in the step", oneLine(createTarget), targetTable, user)
+}
+
+// notPermitted is the SQLSTATE of insufficient privilege.
+const notPermitted = "42501"
 
 const targetColumns = "lane, repository, epoch, seq, phase, ordinal, coalesce(reader, ''), coalesce(writer, ''), counters, checksum, updated_at"
 

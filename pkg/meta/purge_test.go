@@ -155,7 +155,8 @@ func TestPurgeLeavesWhatWasContinuedMeanwhile(t *testing.T) {
 // Every table that refers to executions, steps or instances is among those that a purge empties.
 func TestPurgeKnowsEveryTableOfTheHistory(t *testing.T) {
 	t.Parallel()
-	known := []string{"BATCHCTL_REPLAY", "BATCHCTL_REPLAYED", "BATCH_JOB_INSTANCE", "BATCHCTL_DEFINITION", "BATCHCTL_REPOSITORY", strings.ToUpper(targetTable)}
+	known := []string{"BATCHCTL_REPLAY", "BATCHCTL_REPLAYED", "BATCH_JOB_INSTANCE", "BATCHCTL_DEFINITION", "BATCHCTL_REPOSITORY", strings.ToUpper(targetTable),
+		"BATCHCTL_INTENT"} // goes with its checkpoint
 	for _, table := range historyTables {
 		known = append(known, table.name)
 	}

@@ -31,6 +31,7 @@ var migrations = []migration{
 	{version: 3, summary: "replays of dead letters", run: []string{
 		replayTable, replayedTable, "create index BATCHCTL_REPLAYED_LETTER on BATCHCTL_REPLAYED (JOB_INSTANCE_ID)",
 	}},
+	{version: 4, summary: "intents", run: []string{intentTable}},
 }
 
 // schemaVersion is the version that this program reads and writes.

@@ -41,8 +41,10 @@ func (l *storeLedger) Claim(ctx context.Context, step batch.StepKey, lanes int) 
 		if err := l.store.guard(ctx, tx, step); err != nil {
 			return err
 		}
-		claimed, err = l.table.claim(ctx, tx, step, lanes)
-		return err
+		if claimed, err = l.table.claim(ctx, tx, step, lanes); err != nil {
+			return err
+		}
+		return claimWithoutIntents(ctx, tx, step, claimed, l.table.options.Fresh)
 	})
 	if err != nil {
 		return nil, err

@@ -168,8 +168,13 @@ func (a *assembly) ledgerOn(s *job.Step, connection string) (batch.Ledger, error
 	if err != nil {
 		return nil, err
 	}
-	if s.Checkpoint == "metadata" {
+	switch s.Checkpoint {
+	case "metadata":
 		return wrapped(a.engine.instruments.ledger, meta.NewAfterLedger(a.store, db, a.drift.Fresh)), nil
+	case "intent":
+		return wrapped(a.engine.instruments.ledger, meta.NewIntentLedger(a.store, db, meta.IntentOptions{
+			Adopt: a.drift.Adopt, Fresh: a.drift.Fresh, TestAt: a.engine.instruments.intent, TestAnswer: a.engine.instruments.answer,
+		})), nil
 	}
 	return wrapped(a.engine.instruments.ledger, meta.NewTargetLedger(db, meta.TargetOptions{
 		Adopt: a.drift.Adopt, Fresh: a.drift.Fresh, Now: a.engine.Now,

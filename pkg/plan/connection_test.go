@@ -22,6 +22,7 @@ func brokenTargets() []crashTarget {
 	table := "{type: sql, connection: shop, table: payments, create: true}"
 	return []crashTarget{
 		{name: "rows", database: "postgres", source: "csv", writer: table},
+		{name: "rows by intent", database: "postgres", source: "csv", writer: table, intent: true},
 		{name: "sums", database: "postgres", source: "csv", writer: sums},
 		{name: "rows and a file", database: "postgres", source: "jsonl", outputs: []string{"out/beside.csv"},
 			writer: "{type: all, writers: [" + table + ", {type: csv, path: out/beside.csv}]}"},

@@ -127,13 +127,17 @@ func (p *prepared) guarantee(s *job.Step, names config.Scope) string {
 	}
 	defer writer.Close()
 	_, publishes := writer.(batch.Publisher)
-	return guaranteeOf(targetOf(writer), s.Checkpoint == "metadata", publishes)
+	return guaranteeOf(targetOf(writer), s.Checkpoint, publishes)
 }
 
-func guaranteeOf(target string, inMetadata, publishes bool) string {
+func guaranteeOf(target, checkpoint string, publishes bool) string {
 	files := "files are cut back to the checkpoint, and appear when the step is complete"
 	switch {
-	case target != "" && inMetadata:
+	case target != "" && checkpoint == "intent" && publishes:
+		return intentGuarantee(target) + "; " + files
+	case target != "" && checkpoint == "intent":
+		return intentGuarantee(target)
+	case target != "" && checkpoint == "metadata":
 		return "at least once: the checkpoint is saved in the job repository after " + target + " has committed; a crash between the two repeats a chunk"
 	case target != "" && publishes:
 		return "exactly once: rows and checkpoint commit in one transaction of " + target + "; " + files
@@ -143,6 +147,11 @@ func guaranteeOf(target string, inMetadata, publishes bool) string {
 		return "exactly once: " + files
 	}
 	return "nothing is kept of the output"
+}
+
+func intentGuarantee(target string) string {
+	return "exactly once (intent): the job repository records the transaction before " + target +
+		" commits it, and " + target + " is asked for it after a crash; not across a failover"
 }
 
 // nextRun says what batchctl run would do with these parameters now.

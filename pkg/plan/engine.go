@@ -40,6 +40,8 @@ type instruments struct {
 	order      meta.TestOrder
 	between    func() error
 	marks      func(point string) error // around the record of what a replay put through
+	intent     func(point string) error // between the commits of checkpoint: intent
+	answer     string                   // taken for what the target says became of a transaction
 	everyChunk bool                     // file targets save their checkpoint after every chunk
 }
 

@@ -168,6 +168,9 @@ func (c *Cluster) run(t testing.TB, program string, args ...string) {
 func newestPrograms() string {
 	folders := []string{}
 	if path, err := exec.LookPath("postgres"); err == nil {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real // not all programs need to be linked to from the same place
+		}
 		folders = append(folders, filepath.Dir(path))
 	}
 	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
