@@ -88,7 +88,8 @@ func (s *signals) reason(err error) error {
 		return err
 	}
 	var signalled *signalError
-	if errors.Is(err, batch.ErrStopped) && !errors.As(err, &signalled) {
+	stopped := errors.Is(err, batch.ErrStopped) || errors.Is(err, context.Canceled) // the latter by the second signal, before the launch
+	if stopped && !errors.As(err, &signalled) {
 		return s.first
 	}
 	return err

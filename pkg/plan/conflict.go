@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"path/filepath"
 	"regexp"
 
 	"batchctl/pkg/config"
@@ -14,7 +15,7 @@ import (
 func (p *prepared) checkConflicts(s *job.Step) error {
 	query, ok := s.Reader.Body.Get("query")
 	if !ok {
-		return nil
+		return p.checkSameFile(s)
 	}
 	from, _ := s.Reader.Body.Get("connection")
 	_, keyed := s.Reader.Body.Get("keyset")
@@ -36,6 +37,29 @@ func (p *prepared) checkConflicts(s *job.Step) error {
 		}
 	}
 	return wrong.Err()
+}
+
+// checkSameFile refuses a step that writes one of the files it reads: once the file is published a restart could not read
+// what was there, and the next run would read what this one wrote.
+func (p *prepared) checkSameFile(s *job.Step) error {
+	names := p.stepNames(s)
+	node, ok := s.Reader.Body.Get("path")
+	if !ok {
+		return nil
+	}
+	written := paths(names, p.place.Base, s.Writer.Node)
+	if s.DeadLetter != nil {
+		written = append(written, paths(names, p.place.Base, s.DeadLetter.Node)...)
+	}
+	for _, pattern := range paths(names, p.place.Base, s.Reader.Node) {
+		for _, path := range written {
+			if matched, err := filepath.Match(pattern, path); path == pattern || err == nil && matched {
+				return node.Errorf("the step reads %s, which it also writes", path).WithCode("reads_what_it_writes").
+					WithHint("write another file, in another folder where path is a pattern; a later step or command may move it")
+			}
+		}
+	}
+	return nil
 }
 
 func (p *prepared) database(connection string) (job.Connection, bool) {

@@ -72,6 +72,9 @@ func classifyPostgres(err error, e *pq.Error) error {
 	switch {
 	case e.Hint != "":
 		f.Hint = oneLine(e.Hint)
+	case code == "42501":
+		f.Hint = "the user of the connection lacks a right that the step needs: grant it (select, insert, update or delete on the table, usage and create on the " +
+			"schema, temporary on the database); a writer with bulk: never needs no temporary tables"
 	case code == "55P03":
 		f.Hint = "another session holds the lock; see pg_locks, or raise the lock timeout of the connection"
 	case code == "25P03":

@@ -182,7 +182,7 @@ func (w *sqlTable) run(ctx context.Context, tx *sqldb.Tx, lo, hi int) (int64, er
 	n, err := stmt.Exec(ctx, w.args...)
 	clear(w.args)
 	if err != nil && hi-lo == 1 && fault.ClassOf(err).Data() {
-		return 0, &batch.RowError{Row: w.plan.order[lo].row, Err: err}
+		return 0, &batch.RowError{Row: w.plan.order[lo].row, Err: w.withValues(&w.plan.order[lo], err)}
 	}
 	return n, explainSQL(err)
 }
