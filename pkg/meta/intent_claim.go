@@ -79,9 +79,9 @@ func (l *intentLedger) resolve(ctx context.Context, lane *intentLane, i intent, 
 	case i.checkpoint.Sequence > lane.at.Sequence+1:
 		return damaged("the intent of job %s, step %s, lane %d,", lane.key.Job, lane.key.Step, lane.key.Lane)
 	case i.checkpoint.Sequence == 0 && lane.at.Sequence == 0:
-		return l.awaitEnd(ctx, lane.key, i, now)
+		return l.awaitEnd(ctx, i, now)
 	}
-	if err := l.unchanged(lane.key, max(lane.at.Ordinal, i.checkpoint.Ordinal), i.server, now); err != nil {
+	if err := l.unchanged(max(lane.at.Ordinal, i.checkpoint.Ordinal), i.server, now); err != nil {
 		if !l.options.Adopt && !l.options.Fresh {
 			return err
 		}
@@ -90,7 +90,7 @@ func (l *intentLedger) resolve(ctx context.Context, lane *intentLane, i intent, 
 	if !pending {
 		return nil
 	}
-	committed, err := l.outcome(ctx, lane.key, i)
+	committed, err := l.outcome(ctx, i)
 	if errors.Is(err, batch.ErrNotRestartable) && l.options.Adopt {
 		committed, err = true, nil
 	}
@@ -101,11 +101,11 @@ func (l *intentLedger) resolve(ctx context.Context, lane *intentLane, i intent, 
 }
 
 // awaitEnd waits for a transaction that must not commit unseen, whatever becomes of it.
-func (l *intentLedger) awaitEnd(ctx context.Context, key batch.LaneKey, i intent, now server) error {
+func (l *intentLedger) awaitEnd(ctx context.Context, i intent, now server) error {
 	if i.transaction == 0 || !i.server.same(now) {
 		return nil
 	}
-	_, err := l.outcome(ctx, key, i)
+	_, err := l.outcome(ctx, i)
 	if errors.Is(err, batch.ErrNotRestartable) {
 		return nil
 	}

@@ -109,7 +109,7 @@ func (l *intentLedger) attempt(ctx context.Context, lane *intentLane, fn func(ba
 	if i.transaction, i.server, err = begun(ctx, tx); err != nil {
 		return i, false, err
 	}
-	if err := l.unchanged(lane.key, lane.at.Ordinal, lane.server, i.server); err != nil {
+	if err := l.unchanged(lane.at.Ordinal, lane.server, i.server); err != nil {
 		return i, false, err
 	}
 	hardened := l.harden(ctx)

@@ -197,7 +197,7 @@ func TestClaimDoesNotWaitForEver(t *testing.T) {
 		}
 	}
 	var pid int
-	hint := fault.HintOf(NewIntentLedger(p.open(t), p.target, IntentOptions{}).(*intentLedger).stillOpen(batch.LaneKey{}, intent{transaction: transactionOf(t, tx)}))
+	hint := fault.HintOf(NewIntentLedger(p.open(t), p.target, IntentOptions{}).(*intentLedger).stillOpen(intent{transaction: transactionOf(t, tx)}))
 	_, statement, _ := strings.Cut(hint, "with: ")
 	if found, err := one(t.Context(), p.target, to(&pid), strings.Replace(statement, "pg_terminate_backend(pid)", "pid", 1)); err != nil || !found {
 		t.Errorf("the hint's statement finds no session: %v", err)

@@ -87,24 +87,24 @@ func (l *intentLedger) harden(ctx context.Context) <-chan error {
 	return done
 }
 
-const lookFirst = "look into the target: where the rows up to that record are there, go on with --adopt; otherwise delete what this step wrote and begin again with --fresh"
+const lookFirst = "check that the connection leads where it did; if it does, look into the target: where the rows up to that record are there, go on with --adopt; otherwise delete what this step wrote and begin again with --fresh"
 
 // unchanged refuses a server that is not the one that wrote up to a record, or has lost what it wrote.
-func (l *intentLedger) unchanged(key batch.LaneKey, ordinal int64, then, now server) error {
+func (l *intentLedger) unchanged(ordinal int64, then, now server) error {
 	switch {
 	case then.system != now.system:
-		return l.moved(key, ordinal, fmt.Sprintf("leads to another PostgreSQL cluster now (system identifier %d, was %d)", now.system, then.system))
+		return l.moved(ordinal, fmt.Sprintf("leads to another PostgreSQL cluster now (system identifier %d, was %d)", now.system, then.system))
 	case then.timeline != now.timeline:
-		return l.moved(key, ordinal, fmt.Sprintf("failed over to a replica or was restored from a backup (timeline %d, was %d)", now.timeline, then.timeline))
+		return l.moved(ordinal, fmt.Sprintf("failed over to a replica or was restored from a backup (timeline %d, was %d)", now.timeline, then.timeline))
 	case then.database != now.database:
-		return l.moved(key, ordinal, "leads to another database of the cluster now")
+		return l.moved(ordinal, "leads to another database of the cluster now")
 	case then.position > now.position:
-		return l.moved(key, ordinal, "was put back to an older state")
+		return l.moved(ordinal, "was put back to an older state")
 	}
 	return nil
 }
 
-func (l *intentLedger) moved(key batch.LaneKey, ordinal int64, what string) error {
-	return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "step %s: connection %s (%s) %s; whether it has the records up to %d cannot be asked",
-		key.Step, l.db.Name(), l.db.Location(), what, ordinal).WithCode("other_server").WithHint(lookFirst)
+func (l *intentLedger) moved(ordinal int64, what string) error {
+	return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "connection %s (%s) %s; whether it has the records up to %d cannot be asked",
+		l.db.Name(), l.db.Location(), what, ordinal).WithCode("other_server").WithHint(lookFirst)
 }

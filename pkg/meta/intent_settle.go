@@ -62,7 +62,7 @@ func (l *intentLedger) load(ctx context.Context, lane *intentLane) error {
 	}
 	at := row.checkpoint
 	if i := open[lane.key.Lane]; i.checkpoint.Sequence == at.Sequence+1 {
-		committed, err := l.outcome(ctx, lane.key, i)
+		committed, err := l.outcome(ctx, i)
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (l *intentLedger) load(ctx context.Context, lane *intentLane) error {
 
 // settle finds out what became of a COMMIT whose answer never came, and returns nil where it holds.
 func (l *intentLedger) settle(ctx context.Context, lane *intentLane, i intent, reason error) error {
-	committed, err := l.outcome(ctx, lane.key, i)
+	committed, err := l.outcome(ctx, i)
 	switch {
 	case err != nil:
 		lane.stale = true
@@ -90,18 +90,18 @@ func (l *intentLedger) settle(ctx context.Context, lane *intentLane, i intent, r
 
 // outcome asks whether a transaction committed, until it has ended. It asks again for a while where the server cannot be
 // reached: it may be starting again.
-func (l *intentLedger) outcome(ctx context.Context, key batch.LaneKey, i intent) (committed bool, err error) {
+func (l *intentLedger) outcome(ctx context.Context, i intent) (committed bool, err error) {
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, l.options.Wait+reconnectTimeout) // no question may take for ever, either
 	defer cancel()
 	for {
-		status, err := l.status(ctx, key, i)
+		status, err := l.status(ctx, i)
 		away := sqldb.IsConnectionLost(err) && time.Since(begun) < reconnectTimeout
 		switch {
 		case status == "committed" || status == "aborted":
 			return status == "committed", nil
 		case status != "" && time.Since(begun) >= l.options.Wait:
-			return false, l.stillOpen(key, i)
+			return false, l.stillOpen(i)
 		case err != nil && !away:
 			return false, err
 		}
@@ -114,7 +114,7 @@ func (l *intentLedger) outcome(ctx context.Context, key batch.LaneKey, i intent)
 }
 
 // status is what the server says of a transaction: committed, aborted or in progress; "" with an error.
-func (l *intentLedger) status(ctx context.Context, key batch.LaneKey, i intent) (status string, err error) {
+func (l *intentLedger) status(ctx context.Context, i intent) (status string, err error) {
 	if l.options.TestAnswer != "" {
 		return l.options.TestAnswer, nil
 	}
@@ -127,31 +127,31 @@ func (l *intentLedger) status(ctx context.Context, key batch.LaneKey, i intent) 
 	if err != nil {
 		return "", err
 	}
-	if err := l.unchanged(key, i.checkpoint.Ordinal, i.server, now); err != nil {
+	if err := l.unchanged(i.checkpoint.Ordinal, i.server, now); err != nil {
 		return "", err
 	}
 	_, err = one(ctx, conn, to(&status), "select coalesce(txid_status(?), '')", i.transaction)
 	switch {
 	case fault.CodeOf(err) == "22023": // the id is one that the server has yet to give out
-		return "", l.moved(key, i.checkpoint.Ordinal, "was put back to an older state")
+		return "", l.moved(i.checkpoint.Ordinal, "was put back to an older state")
 	case err != nil:
 		return "", err
 	case status == "":
-		return "", l.forgotten(key, i)
+		return "", l.forgotten(i)
 	}
 	return status, nil
 }
 
-func (l *intentLedger) forgotten(key batch.LaneKey, i intent) error {
-	return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "step %s: connection %s (%s) does not know any more whether transaction %d, which wrote the records up to %d, was committed",
-		key.Step, l.db.Name(), l.db.Location(), i.transaction, i.checkpoint.Ordinal).WithCode("transaction_forgotten").WithHint(lookFirst)
+func (l *intentLedger) forgotten(i intent) error {
+	return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "connection %s (%s) does not know any more whether transaction %d, which wrote the records up to %d, was committed",
+		l.db.Name(), l.db.Location(), i.transaction, i.checkpoint.Ordinal).WithCode("transaction_forgotten").WithHint(lookFirst)
 }
 
 // stillOpen is the error of a transaction that does not end. It names its session by the lower half of the id, which is
 // what pg_stat_activity shows.
-func (l *intentLedger) stillOpen(key batch.LaneKey, i intent) error {
-	return fault.New(fault.Environment, "step %s: transaction %d on connection %s (%s), begun by a process before this one, is still open after %s",
-		key.Step, i.transaction, l.db.Name(), l.db.Location(), l.options.Wait).WithCode("transaction_open").
+func (l *intentLedger) stillOpen(i intent) error {
+	return fault.New(fault.Environment, "transaction %d on connection %s (%s), begun by a process before this one, is still open after %s",
+		i.transaction, l.db.Name(), l.db.Location(), l.options.Wait).WithCode("transaction_open").
 		WithHint("the server has not noticed yet that its client is gone: restart in a minute; or end the session with: "+
 			"select pg_terminate_backend(pid) from pg_stat_activity where backend_xid::text = '%d'", uint32(i.transaction))
 }
