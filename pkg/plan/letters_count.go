@@ -35,9 +35,27 @@ func (a *assembly) lettersPlace(s *job.Step, step *batch.StepExecution) string {
 			places = append(places, w.table)
 		}
 	}
-	names, _ := a.stepScope(s, step, nil)
-	for _, path := range paths(names, a.prepared.place.Base, s.DeadLetter.Node) {
+	names, live := a.stepScope(s, step, nil)
+	writer, err := newBuilder(names, a.env(s, live)).letters(*s.DeadLetter)
+	if err != nil {
+		return strings.Join(places, ", ") // the step has told
+	}
+	defer writer.Close()
+	for _, path := range filesOf(writer) {
 		places = append(places, a.engine.shown(path))
 	}
 	return strings.Join(places, ", ")
+}
+
+// filesOf returns the paths of the files that a writer writes.
+func filesOf(w batch.Writer) (paths []string) {
+	if all, ok := w.(batch.Fanout); ok {
+		for _, part := range all.Parts() {
+			paths = append(paths, filesOf(part)...)
+		}
+	}
+	if file, ok := w.(interface{ Path() string }); ok {
+		paths = append(paths, file.Path())
+	}
+	return paths
 }

@@ -110,11 +110,17 @@ func newFile(conf *fileConf, kind fileKind, l layout, env *catalog.Env) (batch.W
 	return w, output.Check()
 }
 
-// besides returns the path of a file beside another one: out/a.replay-18.json for out/a.json.
+// besides returns the path of a file beside another one: out/a.replay-18.json for out/a.json, and so with a.csv.gz.
 func besides(path, name string) string {
 	ext := filepath.Ext(path)
+	if ext == ".gz" || ext == ".zst" {
+		ext = filepath.Ext(strings.TrimSuffix(path, ext)) + ext
+	}
 	return strings.TrimSuffix(path, ext) + "." + name + ext
 }
+
+// Path returns the absolute path of the file that is written.
+func (w *fileWriter) Path() string { return w.output.Path }
 
 func repeated(names []string) string {
 	for i, name := range names {
