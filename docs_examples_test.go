@@ -142,7 +142,7 @@ func TestYAMLOfPagesIsValid(t *testing.T) {
 }
 
 // A section that shows files is run: those in in/ and *.db (made by the SQL that is shown) before it, those in out/ are
-// what it must make. Files before the first heading are there for all sections of a page.
+// what it must make. Commands in a block "sh run" are run where they stand. Files before the first heading are there for all sections of a page.
 func TestExamplesOfPagesMakeWhatTheyShow(t *testing.T) {
 	t.Parallel()
 	run := 0
@@ -184,6 +184,12 @@ func runSection(t *testing.T, page string, shown []fence) {
 		case f.isResult():
 			if got := readText(t, filepath.Join(folder, f.path)); got != f.text {
 				t.Errorf("%s: %s is\n%s", where, f.path, got)
+			}
+		case f.language == "sh" && f.path == "run":
+			for _, line := range strings.Split(strings.TrimSpace(f.text), "\n") {
+				if out, err := command(t, folder, strings.Fields(line)[1:]...).CombinedOutput(); err != nil {
+					t.Fatalf("%s: %s: %v\n%s", where, line, err, out)
+				}
 			}
 		case f.language == "yaml":
 			writeFile(t, folder, "job.yaml", wholeJob(t, where, f.text))

@@ -40,6 +40,9 @@ func (o *lettersOptions) addFlags(c *cobra.Command, filters bool) {
 	if filters {
 		flags.StringVar(&o.phase, "phase", "", "only those that were left out in this `phase`: read, process or write")
 		flags.StringVar(&o.class, "class", "", "only those with an error of this `class`: parse, validation, constraint or transient")
+		// It fails where there is no such flag, which the lines above rule out.
+		_ = c.RegisterFlagCompletionFunc("phase", cobra.FixedCompletions(letterPhases, cobra.ShellCompDirectiveNoFileComp))
+		_ = c.RegisterFlagCompletionFunc("class", cobra.FixedCompletions(letterClasses, cobra.ShellCompDirectiveNoFileComp))
 	}
 	flags.StringArrayVarP(&o.parameters, "param", "p", nil, "a secret parameter of the job, `name=value`: those are not recorded")
 }
