@@ -200,7 +200,7 @@ func (a *assembly) build(s *job.Step, share *runner.Share, step *batch.StepExecu
 	if err != nil {
 		return nil, err
 	}
-	if share != nil {
+	if share != nil && share.Of != nil {
 		if err := reader.(batch.Divisible).Take(share.Of); err != nil {
 			return nil, err
 		}

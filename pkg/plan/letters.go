@@ -135,14 +135,39 @@ func (s *letterSource) last(step string) *batch.StepExecution {
 	return nil
 }
 
-// checkpoint returns where a step of the instance stands, by its ledger; the zero Checkpoint where it has none.
-func (s *letterSource) checkpoint(ctx context.Context, step *job.Step) (at batch.Checkpoint, err error) {
+// lettersPart is a step, or a share of one, as it was run last: where it keeps its dead letters is a place of its own.
+type lettersPart struct {
+	step      *job.Step
+	execution *batch.StepExecution
+	share     *runner.Share // nil where the step was not divided
+	names     *runner.Share // what ${partition.name} and its like mean, nil: nothing
+}
+
+// parts are what a step of the instance was divided into; none where it was never started.
+func (s *letterSource) parts(step *job.Step) ([]lettersPart, error) {
 	last := s.last(step.Name)
 	if last == nil {
-		return at, nil
+		return nil, nil
 	}
-	key := s.key(step, nil, last.Visit)
-	names, live := s.stepScope(step, last, nil)
+	if s.replay != nil {
+		return []lettersPart{{step: step, execution: last, names: replayShare(step)}}, nil
+	}
+	shares, err := runner.SharesOf(last)
+	if err != nil || len(shares) == 0 {
+		return []lettersPart{{step: step, execution: last}}, err
+	}
+	parts := make([]lettersPart, len(shares))
+	for i := range shares {
+		parts[i] = lettersPart{step, last, &shares[i], &shares[i]}
+	}
+	return parts, nil
+}
+
+// checkpoint returns where a part of a step stands, by its ledger; the zero Checkpoint where it has none.
+func (s *letterSource) checkpoint(ctx context.Context, part lettersPart) (at batch.Checkpoint, err error) {
+	step := part.step
+	key := s.key(step, part.share, part.execution.Visit)
+	names, live := s.stepScope(step, part.execution, part.names)
 	b := newBuilder(names, s.env(step, live))
 	writer, err := b.writer(step.Writer)
 	if err != nil {
@@ -182,10 +207,14 @@ func first(found []batch.Checkpoint) batch.Checkpoint {
 // letters yields the dead letters that a step of the instance has left behind, in the order of its input.
 func (s *letterSource) letters(ctx context.Context, step *job.Step) iter.Seq2[foundLetter, error] {
 	return func(yield func(foundLetter, error) bool) {
-		at, err := s.checkpoint(ctx, step)
-		if err == nil && at.Counters.Skip() > 0 {
-			for row, rowErr := range s.rows(ctx, step, at) {
-				letter, mine, err := s.letter(row, rowErr, step)
+		parts, err := s.parts(step)
+		for i := 0; i < len(parts) && err == nil; i++ {
+			var at batch.Checkpoint
+			if at, err = s.checkpoint(ctx, parts[i]); err != nil || at.Counters.Skip() == 0 {
+				continue
+			}
+			for row, rowErr := range s.rows(ctx, parts[i], at) {
+				letter, mine, err := s.letter(row, rowErr, parts[i])
 				if (mine || err != nil) && !yield(letter, err) || err != nil {
 					return
 				}
@@ -197,10 +226,11 @@ func (s *letterSource) letters(ctx context.Context, step *job.Step) iter.Seq2[fo
 	}
 }
 
-// rows yields the rows of the place where a step keeps its dead letters; some may be those of other instances.
-func (s *letterSource) rows(ctx context.Context, step *job.Step, at batch.Checkpoint) iter.Seq2[record.Record, error] {
+// rows yields the rows of the place where a part of a step keeps its dead letters; some may be those of others.
+func (s *letterSource) rows(ctx context.Context, part lettersPart, at batch.Checkpoint) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
-		names, live := s.stepScope(step, s.last(step.Name), nil)
+		step := part.step
+		names, live := s.stepScope(step, part.execution, part.names)
 		writer, err := newBuilder(names, s.env(step, live)).letters(*step.DeadLetter)
 		if err != nil {
 			yield(record.Record{}, err)
@@ -218,6 +248,9 @@ func (s *letterSource) rows(ctx context.Context, step *job.Step, at batch.Checkp
 		}
 		of := map[string]record.Value{
 			"repository_id": record.OfText(s.store.ID()), "job_instance_id": record.OfInt(s.execution.Instance.ID),
+		}
+		if part.share != nil {
+			of["lane"] = record.OfInt(int64(part.share.Index))
 		}
 		for row, err := range kept.Reread(ctx, state, of) {
 			if !yield(row, s.missing(err, step)) || err != nil {
@@ -246,15 +279,23 @@ func (s *letterSource) missing(err error, step *job.Step) error {
 		WithHint("put the file back where the step has written it")
 }
 
-// letter takes a row over, where it is one of the instance's step.
-func (s *letterSource) letter(row record.Record, err error, step *job.Step) (found foundLetter, mine bool, _ error) {
+// letter takes a row over, where it is one of the part.
+func (s *letterSource) letter(row record.Record, err error, part lettersPart) (found foundLetter, mine bool, _ error) {
 	if err != nil {
 		return found, false, err
 	}
 	if found.KeptLetter, err = batch.ReadLetter(row); err != nil {
 		return found, false, err
 	}
-	l := &found.KeptLetter
+	l, step := &found.KeptLetter, part.step
+	if part.share != nil {
+		if _, kept := row.Schema.Index("lane"); !kept {
+			l.Lane = part.share.Index
+		}
+		if l.Lane != part.share.Index {
+			return found, false, nil
+		}
+	}
 	if l.Repository != "" && l.Repository != s.store.ID() || l.Instance != 0 && l.Instance != s.execution.Instance.ID || !ofStep(l.Step, step.Name) {
 		return found, false, nil
 	}

@@ -5,6 +5,7 @@ import (
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/job"
+	"batchctl/pkg/runner"
 )
 
 // LettersLeft says how many dead letters a step of an execution's instance has left behind, and where.
@@ -35,10 +36,17 @@ func (a *assembly) lettersPlace(s *job.Step, step *batch.StepExecution) string {
 			places = append(places, w.table)
 		}
 	}
-	names, live := a.stepScope(s, step, nil)
+	var share *runner.Share
+	if a.replay != nil {
+		share = replayShare(s)
+	}
+	names, live := a.stepScope(s, step, share)
 	writer, err := newBuilder(names, a.env(s, live)).letters(*s.DeadLetter)
-	if err != nil {
-		return strings.Join(places, ", ") // the step has told
+	if err != nil { // each share of the step has a file of its own
+		for _, n := range writtenPaths(s.DeadLetter.Node) {
+			places = append(places, n.Text())
+		}
+		return strings.Join(places, ", ")
 	}
 	defer writer.Close()
 	for _, path := range filesOf(writer) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -175,7 +176,10 @@ func (p *prepared) mayReplay(source *letterSource, name string) error {
 	if err != nil {
 		return err
 	}
-	names := job.StepNames(s.Name, p.names)
+	if err := tellApart(s.Name, s.DeadLetter.Node); err != nil {
+		return err
+	}
+	names := shareScope(job.StepNames(s.Name, p.names), replayShare(s))
 	b := newBuilder(names, p.checkEnv(s, names))
 	files := false
 	for _, c := range []struct {
@@ -200,6 +204,37 @@ func (p *prepared) mayReplay(source *letterSource, name string) error {
 	}
 	if last := source.last(name); files && last != nil && last.Status != batch.Completed {
 		return notPublished(source, last)
+	}
+	return nil
+}
+
+// tellApart refuses dead letters that do not say which instance's they are, and which of them: a replay adds its own.
+func tellApart(step string, n config.Node) error {
+	for _, pair := range n.Pairs() {
+		if pair.Name != "columns" {
+			if err := tellApart(step, pair.Value); err != nil {
+				return err
+			}
+			continue
+		}
+		var kept []string
+		for _, field := range pair.Value.Items() {
+			kept = append(kept, field.Text())
+		}
+		for _, field := range pair.Value.Pairs() {
+			kept = append(kept, field.Name)
+		}
+		for _, needed := range []string{"job_instance_id", "ordinal"} {
+			if !slices.Contains(kept, needed) {
+				return pair.Value.Errorf("the dead letters of step %s do not keep %s, by which those of a replay are told from the others", step, needed).
+					WithCode("no_dead_letters").WithHint("add it to columns, or leave columns out")
+			}
+		}
+	}
+	for _, item := range n.Items() {
+		if err := tellApart(step, item); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -65,7 +65,12 @@ func (a *assembly) replayName() string {
 
 // replayStep is the one step of a replay: the letters' step, but for what speaks of its whole input.
 func (a *assembly) replayStep(ctx context.Context, s *job.Step) *runner.Step {
-	step := a.step(s)
+	share := replayShare(s)
+	step := a.chunkStep(s, share)
+	step.Claim = func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
+		ledger, err := a.ledger(s, share)
+		return a.keeper.guard(ledger), a.key(s, nil, visit), err
+	}
 	step.AllowRerun, step.StartLimit, step.FailOnEmpty = false, 0, false
 	step.Check, step.ExitStatus = nil, nil
 	step.Tolerance.Skip.Ratio = 0
@@ -78,12 +83,20 @@ func (a *assembly) replayStep(ctx context.Context, s *job.Step) *runner.Step {
 	return step
 }
 
+// replayShare stands for the share of a partitioned step, whose replay is not divided, in names such as ${partition.name}.
+func replayShare(s *job.Step) *runner.Share {
+	if s.Partition == nil {
+		return nil
+	}
+	return &runner.Share{Name: "replay"}
+}
+
 func (a *assembly) buildReplay(ctx context.Context, s *job.Step, step *batch.StepExecution, at batch.Checkpoint) (*runner.Components, error) {
-	components, err := a.build(s, nil, step, at)
+	components, err := a.build(s, replayShare(s), step, at)
 	if err != nil {
 		return nil, err
 	}
-	names, live := a.stepScope(s, step, nil)
+	names, live := a.stepScope(s, step, replayShare(s))
 	plain, err := newBuilder(names, a.env(s, live)).reader(s.Reader)
 	if err != nil {
 		return nil, err
@@ -106,11 +119,19 @@ func (s *letterSource) covers(ctx context.Context, name string) (kind string, st
 	if err != nil {
 		return "", nil, err
 	}
-	at, err := s.checkpoint(ctx, step)
-	if err != nil {
-		return "", nil, err
+	parts, err := s.parts(step)
+	for _, part := range parts {
+		at, err := s.checkpoint(ctx, part)
+		if err == nil {
+			kind, state, err = runner.ReaderState(at)
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		if state != nil {
+			break
+		}
 	}
-	kind, state, err = runner.ReaderState(at)
 	if err == nil && kind == lettersKind {
 		return lettersCover(state)
 	}

@@ -170,3 +170,66 @@ func TestReplayRefusesLettersThatAreNotWhatTheyWere(t *testing.T) {
 		})
 	}
 }
+
+// The shares of a step count their records each for themselves. Their letters are told apart, and replayed by one execution.
+func TestReplayOfAPartitionedStepTakesTheLettersOfAllShares(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ letters, output string }{
+		"in a table":          {"{type: sql, connection: db, table: rejects, create: true}", "{type: sql, connection: db, table: loaded, create: true}"},
+		"in a file for each":  {`{type: jsonl, path: "out/${partition.name}.jsonl"}`, "{type: sql, connection: db, table: loaded, create: true}"},
+		"without their lanes": {`{type: csv, path: "out/${partition.name}.rejected", columns: [job_instance_id, ordinal, raw, record, message]}`, `{type: csv, path: "out/${partition.name}.csv"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newSidePlace(t, "sqlite", sqltest.SQLite(t))
+			p.exec(t, "create table source (id integer primary key, name text)")
+			for i := range 40 {
+				p.exec(t, fmt.Sprintf("insert into source values (%d, 'n%d')", i, i))
+			}
+			definition := fmt.Sprintf(`
+job: divide
+connections: {db: {driver: sqlite, dsn: %q}}
+steps:
+  - name: load
+    chunk: 3
+    partition: {by: range, column: id, count: 4}
+    reader: {type: sql, connection: db, query: "select * from source", keyset: [id]}
+    processors:
+      - validate: [{rule: 'name not in ["n3", "n4", "n14", "n24", "n34"]', message: bad}]
+    writer: %s
+    skip: {limit: 10}
+    dead_letter: %s
+`, p.dsn, c.output, c.letters)
+			p.write(t, "job.yaml", definition)
+			if o, _, err := p.run(t); err != nil || len(o.Letters) != 1 || o.Letters[0].Count != 5 || o.Letters[0].Where == "" {
+				t.Fatalf("got %+v, %v", o, err)
+			}
+			p.write(t, "job.yaml", strings.Replace(definition, `"n3", "n4", `, "", 1))
+			o, err := p.Replay(t.Context(), ReplayRequest{Which: "divide"}, Watcher{Observer: nobody{}})
+			if err != nil || o.Execution.Steps[0].Total.Write != 2 || o.Execution.Steps[0].Total.Skip() != 3 {
+				t.Fatalf("got %+v, %v", o, err)
+			}
+			found, err := p.Letters(t.Context(), LettersRequest{Which: "1"})
+			if err != nil || found.Total != 5 || found.Left != 3 {
+				t.Errorf("got %d letters, %d not replayed, %v", found.Total, found.Left, err)
+			}
+			again, err := p.Letters(t.Context(), LettersRequest{Which: fmt.Sprint(o.Execution.ID)})
+			if err != nil || again.Total != 3 || again.Found[0].Of == nil {
+				t.Errorf("got the replay's letters %+v, %v", again, err)
+			}
+			p.write(t, "job.yaml", strings.Replace(definition, "name not in", `"" not in`, 1))
+			if o, err = p.Replay(t.Context(), ReplayRequest{Which: "1"}, Watcher{Observer: nobody{}}); err != nil || o.Execution.Steps[0].Total.Write != 3 {
+				t.Fatalf("got %+v, %v", o, err)
+			}
+			if strings.Contains(c.output, "csv") {
+				if ids := p.outputIDs(t); len(ids) != 40 {
+					t.Errorf("got the records %v", ids)
+				}
+				return
+			}
+			if got := p.query(t, "select count(*) || ' ' || count(distinct id) from loaded"); got != "40 40" {
+				t.Errorf("got %s rows", got)
+			}
+		})
+	}
+}

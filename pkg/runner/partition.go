@@ -29,6 +29,14 @@ type Share struct {
 
 const sharesKey = "partitions"
 
+// SharesOf returns the shares that an execution of a step was divided into, none where it was not.
+func SharesOf(execution *batch.StepExecution) (shares []Share, err error) {
+	if raw := execution.Context.Kept()[sharesKey]; raw != nil {
+		err = json.Unmarshal(raw, &shares)
+	}
+	return shares, err
+}
+
 // partitions is a partitioned step while it is run.
 type partitions struct {
 	*thread
