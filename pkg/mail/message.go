@@ -82,7 +82,8 @@ func (m *Message) Bytes() ([]byte, error) {
 	if _, err := text.Write([]byte(m.Text)); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), text.Close()
+	err = text.Close() // it holds the last line back until then
+	return b.Bytes(), err
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
