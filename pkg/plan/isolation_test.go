@@ -358,22 +358,26 @@ func TestIsolationCostsLittleTime(t *testing.T) {
 	if os.Getenv("BATCHCTL_SOAK") == "" {
 		t.Skip("measures times: make soak runs it")
 	}
-	const tries = 9
+	const tries = 15
 	eachIsolation(func(name string, l isolation, limit float64) {
 		if l.kind.mode != "" || l.kind.slow == l.driver {
 			return
 		}
 		t.Run(name, func(t *testing.T) {
 			server := l.server(t)
-			best := isolationCost{}
+			best, ratios, ratio := isolationCost{}, []float64{}, 0.0
 			for range tries {
-				if best = best.better(l.run(t, server)); best.ratio() <= limit*0.7 {
+				cost := l.run(t, server)
+				best, ratios = best.better(cost), append(ratios, cost.ratio())
+				slices.Sort(ratios)
+				// The shortest times tell most where the machine is idle, the middle one of the ratios where it is busy.
+				if ratio = min(best.ratio(), ratios[len(ratios)/2]); len(ratios) >= 3 && ratio <= limit {
 					break
 				}
 			}
-			t.Logf("%.2f times a clean chunk", best.ratio())
-			if best.ratio() > limit {
-				t.Errorf("%.2f times a clean chunk (%s, %s), want at most %g times", best.ratio(), best.bad.time, best.clean.time, limit)
+			t.Logf("%.2f times a clean chunk", ratio)
+			if ratio > limit {
+				t.Errorf("%.2f times a clean chunk (%s, %s), want at most %g times", ratio, best.bad.time, best.clean.time, limit)
 			}
 		})
 	})

@@ -37,7 +37,7 @@ func (d *division) next() int {
 // held says that the piece up to hi is written.
 func (d *division) held(hi int) {
 	if d.fails <= d.at {
-		d.size = min(2*d.size, d.end)
+		d.size = min(4*d.size, d.end)
 	}
 	d.at = hi
 }
