@@ -36,7 +36,11 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 
 func (db *DB) limitPool() {
 	db.pool.SetMaxOpenConns(db.config.MaxConnections)
-	db.pool.SetMaxIdleConns(min(4, db.config.MaxConnections))
+	idle := 4
+	if most := db.config.MaxConnections; most > 0 {
+		idle = min(idle, most)
+	}
+	db.pool.SetMaxIdleConns(idle)
 }
 
 // postgresConfig parses the DSN and the environment (PGHOST, PGPASSWORD, PGPASSFILE, PGSERVICE and so on) as lib/pq
