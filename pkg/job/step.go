@@ -16,6 +16,7 @@ type Step struct {
 	Processors  Chain                         `yaml:"processors" help:"what happens to each record, in order"`
 	Writer      Component                     `yaml:"writer" help:"where records go"`
 	Partition   *Partition                    `yaml:"partition" help:"the input divided into shares that run side by side, each with its own reader and writer"`
+	Workers     int                           `yaml:"workers" default:"1" help:"so many chunks are processed side by side; a database that takes several writers, as PostgreSQL, also gets them so, in any order"`
 	Tasklet     Component                     `yaml:"tasklet" help:"instead of reader and writer: one thing to do"`
 	Parallel    []Branch                      `yaml:"parallel" help:"lists of steps that run side by side; all end, the worst result counts"`
 	Child       config.Node                   `yaml:"job" help:"another job, an instance of its own, as a step of this one"`
@@ -82,6 +83,9 @@ var fits = map[StepKind][]string{
 // kindKeys are the keys that make a step what it is.
 var kindKeys = []StepKind{TaskletStep, ParallelStep, ChildStep, DecideStep}
 
+// MaxWorkers is how many workers a step may have.
+const MaxWorkers = 64
+
 // ChunkSize returns the number of records in a chunk.
 func (s *Step) ChunkSize() int {
 	if s.Chunk == nil {
@@ -105,6 +109,12 @@ func (s *Step) DecodeYAML(d *config.Decoder, n config.Node) error {
 	wrong.Add(s.Tuning.check(n))
 	if limit, ok := n.Get("start_limit"); ok && s.StartLimit < 0 {
 		wrong.Add(limit.Errorf("start_limit: expected 0 or more, got %d", s.StartLimit).WithHint("0 is no limit"))
+	}
+	if at, ok := n.Get("workers"); ok && (s.Workers < 1 || s.Workers > MaxWorkers) {
+		wrong.Add(at.Errorf("workers: expected 1 to %d, got %d", MaxWorkers, s.Workers).WithHint("as many as there are cores is a good number"))
+	}
+	if at, ok := n.Get("workers"); ok && s.Partition != nil && s.Workers > 1 {
+		wrong.Add(at.Errorf("workers and partition both divide the work").WithCode("key_does_not_fit").WithHint("remove one of them"))
 	}
 	for _, e := range s.Export {
 		wrong.Add(checkName(e.Key, "an exported name", valueName))

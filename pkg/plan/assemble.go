@@ -98,6 +98,7 @@ func (a *assembly) step(s *job.Step) *runner.Step {
 func (a *assembly) chunkStep(s *job.Step, share *runner.Share) *runner.Step {
 	step := a.common(s)
 	step.Chunk, step.FailOnEmpty, step.Rate = s.ChunkSize(), s.FailOnEmpty, float64(s.Rate)
+	step.Workers, step.Lanes = s.Workers, a.prepared.laned(s)
 	step.Claim = func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
 		ledger, err := a.ledger(s, share)
 		return a.keeper.guard(ledger), a.key(s, share, visit), err
@@ -209,24 +210,19 @@ func (a *assembly) build(s *job.Step, share *runner.Share, step *batch.StepExecu
 	if err != nil {
 		return nil, err
 	}
-	writer, err := b.writer(s.Writer)
+	writer, letters, err := a.outputs(s, b)
 	if err != nil {
 		return nil, err
 	}
 	components := &runner.Components{
 		Reader:     wrapped(a.engine.instruments.reader, reader),
 		Processors: chain,
-		Writer:     wrapped(a.engine.instruments.writer, writer),
+		Writer:     writer,
+		Letters:    letters,
 		ReaderKind: s.Reader.Type,
 		WriterKind: b.kindOf(s.Writer),
 	}
-	if s.DeadLetter != nil {
-		letters, err := b.letters(*s.DeadLetter)
-		if err != nil {
-			return nil, err
-		}
-		components.Letters = wrapped(a.engine.instruments.writer, letters)
-	}
+	a.workers(s, b, components)
 	return components, nil
 }
 

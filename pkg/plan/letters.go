@@ -185,7 +185,7 @@ func (s *letterSource) checkpoint(ctx context.Context, part lettersPart) (at bat
 		}
 		found, err := meta.TargetCheckpoints(ctx, db, key)
 		if err != nil || len(found) > 0 {
-			return first(found), err
+			return furthest(found), err
 		}
 	}
 	kept, err := s.store.Checkpoints(ctx, s.execution.Instance)
@@ -197,11 +197,18 @@ func (s *letterSource) checkpoint(ctx context.Context, part lettersPart) (at bat
 	return at, err
 }
 
-func first(found []batch.Checkpoint) batch.Checkpoint {
-	if len(found) == 0 {
-		return batch.Checkpoint{}
+// furthest returns the lane whose reader's state covers most, with the counters of all: the states of the others hold less
+// of what stands once for all records.
+func furthest(lanes []batch.Checkpoint) (at batch.Checkpoint) {
+	var counters batch.Counters
+	defer func() { at.Counters = counters }()
+	for i, lane := range lanes {
+		counters = counters.Add(lane.Counters)
+		if i == 0 || lane.Ordinal > at.Ordinal {
+			at = lane
+		}
 	}
-	return found[0]
+	return at
 }
 
 // letters yields the dead letters that a step of the instance has left behind, in the order of its input.

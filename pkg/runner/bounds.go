@@ -58,7 +58,7 @@ func (s *stream) pace(ctx context.Context) error {
 	if s.rate <= 0 {
 		return nil
 	}
-	read := s.next.Counters.Sub(s.base).Read
+	read := s.next.Counters.Sub(s.first).Read
 	due := s.began.Add(time.Duration(float64(read) / s.rate * float64(time.Second)))
 	return s.runner.wait(ctx, s.execution.JobID, due.Sub(s.runner.Now()))
 }

@@ -16,12 +16,22 @@ const readAhead = 3
 // work is a chunk that is read and processed, with the state that covers it.
 type work struct {
 	chunk   *record.Chunk
-	state   batch.State
-	ordinal int64     // place in the input of the last record read for the chunk, from 1
-	skips   []skipped // in reading and processing
+	number  int64       // of the chunk in this run, from 0
+	reader  batch.State // covers the chunk
+	first   int64       // place in the input of the last record before the chunk
+	ordinal int64       // place in the input of the last record read for the chunk, from 1
+	skips   []skipped   // in reading and processing
 	retries int64
-	end     bool  // nothing comes after it
-	err     error // reading or processing failed; the chunk is not to be written
+	end     bool          // nothing comes after it
+	err     error         // reading or processing failed; the chunk is not to be written
+	ready   chan struct{} // closed when the chunk is processed; nil where it is already
+}
+
+// await waits until the chunk is processed.
+func (w *work) await() {
+	if w.ready != nil {
+		<-w.ready
+	}
 }
 
 // empty reports whether the chunk has nothing to commit.
@@ -30,27 +40,39 @@ func (w *work) empty() bool { return w.chunk.In.Len() == 0 && len(w.skips) == 0 
 // source reads and processes chunks in a goroutine of its own, ahead of the writer.
 type source struct {
 	reader    batch.Reader
-	kind      string // of the reader
-	chain     *chain
+	chain     *chain // nil where workers process
 	size      int
-	ordinal   int64       // of the last record read
+	number    int64 // of the next chunk
+	ordinal   int64 // of the last record read
+	done      spans // what is to be passed over
+	passed    *record.Chunk
+	marks     *marks      // nil where there is one lane
 	state     batch.State // covers it
 	tolerance Tolerance
 	wait      func(ctx context.Context, pause time.Duration) error
-	ready     chan work
+	todo      chan *work // chunks to process; nil where that is done at once, or by the lanes
+	ready     chan *work // chunks in the order of the input
 	free      chan *record.Chunk
 }
 
 func (s *stream) newSource(step *Step) *source {
+	chunks := readAhead + max(0, step.Workers-1)
 	source := &source{
-		reader: s.components.Reader, kind: s.components.ReaderKind, chain: s.chain, size: step.Chunk, ordinal: s.at.Ordinal, state: s.from,
+		reader: s.components.Reader, chain: s.chain, size: step.Chunk, ordinal: s.low.ordinal, state: s.low.state,
+		done: s.low.done, passed: new(record.Chunk), marks: s.marks,
 		tolerance: step.Tolerance,
 		wait: func(ctx context.Context, pause time.Duration) error {
 			return s.runner.wait(ctx, s.execution.JobID, pause)
 		},
-		ready: make(chan work, readAhead-2), free: make(chan *record.Chunk, readAhead),
+		ready: make(chan *work, chunks-2), free: make(chan *record.Chunk, chunks),
 	}
-	for range readAhead {
+	switch {
+	case s.marks != nil:
+		source.chain, source.ready = nil, make(chan *work)
+	case step.Workers > 1 && s.components.Chain != nil:
+		source.chain, source.todo = nil, make(chan *work, chunks)
+	}
+	for range chunks {
 		source.free <- new(record.Chunk)
 	}
 	return source
@@ -59,7 +81,13 @@ func (s *stream) newSource(step *Step) *source {
 // run fills chunks until the input ends, something fails or ctx is cancelled, then closes ready.
 func (s *source) run(ctx context.Context) {
 	defer close(s.ready)
+	if s.todo != nil {
+		defer close(s.todo)
+	}
 	for {
+		if s.marks != nil {
+			s.marks.await(ctx, s.number)
+		}
 		var chunk *record.Chunk
 		select {
 		case chunk = <-s.free:
@@ -67,33 +95,39 @@ func (s *source) run(ctx context.Context) {
 			return
 		}
 		w := s.next(ctx, chunk)
+		end := w.end || w.err != nil // w belongs to others from here on
+		if s.todo != nil && w.err == nil {
+			w.ready = make(chan struct{})
+			s.todo <- w // it has room for all chunks that there are
+		}
 		select {
 		case s.ready <- w:
 		case <-ctx.Done():
 			return
 		}
-		if w.end || w.err != nil {
+		if end {
 			return
 		}
 	}
 }
 
-// next reads and processes one chunk. A panic of a component becomes the chunk's error.
-func (s *source) next(ctx context.Context, chunk *record.Chunk) work {
-	w := work{chunk: chunk}
-	w.err = guarded(func() error {
-		if err := s.fill(ctx, &w); err != nil {
+// next reads one chunk, and processes it where no worker does. A panic of a component becomes the chunk's error.
+func (s *source) next(ctx context.Context, chunk *record.Chunk) *work {
+	w := &work{chunk: chunk, number: s.number, first: s.ordinal}
+	s.number++
+	w.err = guarded(func() (err error) {
+		if err := s.fill(ctx, w); err != nil {
 			return err
 		}
-		if err := s.process(ctx, &w); err != nil {
-			return err
-		}
-		var err error
 		w.ordinal = s.ordinal
-		if s.state, err = s.reader.State(); err == nil {
-			w.state, err = ofKind(s.kind, s.state)
+		if s.state, err = s.reader.State(); err != nil {
+			return err
 		}
-		return err
+		w.reader = s.state
+		if s.chain == nil {
+			return nil
+		}
+		return s.process(ctx, s.chain, w)
 	})
 	return w
 }
@@ -125,11 +159,18 @@ func (s *source) fill(ctx context.Context, w *work) error {
 func (s *source) read(ctx context.Context, w *work) error {
 	w.chunk.First = s.ordinal
 	for range s.size {
-		err := s.reader.Read(ctx, w.chunk)
+		into := w.chunk
+		if s.done.hold(s.ordinal + 1) {
+			into = s.passed
+		}
+		err := s.reader.Read(ctx, into)
 		switch {
 		case err == io.EOF: // not errors.Is: a lost connection may be an io.EOF deep down, and is no end of the input
 			w.end = true
 			return nil
+		case into == s.passed && (err == nil || fault.ClassOf(err).Data()):
+			s.ordinal++
+			s.passed.Reset()
 		case err == nil:
 			s.ordinal++
 			w.chunk.Origins[len(w.chunk.Origins)-1].Ordinal = s.ordinal
@@ -145,13 +186,13 @@ func (s *source) read(ctx context.Context, w *work) error {
 
 // process hands the chunk's inputs to the processors, one by one. An error that may pass is tried again, one that may be
 // skipped leaves its record out.
-func (s *source) process(ctx context.Context, w *work) error {
-	if err := s.chain.begin(w.chunk); err != nil {
+func (s *source) process(ctx context.Context, through *chain, w *work) error {
+	if err := through.begin(w.chunk); err != nil {
 		return err
 	}
 	for i := range w.chunk.In.Len() {
 		for retries := 0; ; retries++ {
-			err := s.chain.one(ctx, w.chunk, i)
+			err := through.one(ctx, w.chunk, i)
 			if err == nil {
 				break
 			}

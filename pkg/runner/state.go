@@ -15,6 +15,7 @@ type keptState struct {
 	Kind    string      `json:"kind"`
 	State   batch.State `json:"state,omitempty"`   // missing: nil
 	Letters batch.State `json:"letters,omitempty"` // of the writer of dead letters
+	Done    spans       `json:"done,omitempty"`    // of a reader: what its lane has committed behind State
 }
 
 // ofKind returns the state of a component as a checkpoint keeps it.

@@ -16,6 +16,8 @@ import (
 // on what earlier steps left behind (late binding). One of Build, Partition, Tasklet and Child is set.
 type Step struct {
 	Name        string
+	Workers     int  // so many chunks are processed at a time; 0 is 1
+	Lanes       bool // the target takes rows from several writers at once: each worker commits its own chunks
 	Chunk       int  // records that are written and committed together, at least 1
 	AllowRerun  bool // run again although an earlier execution of the instance completed it
 	StartLimit  int  // how many executions the instance may have of it; 0 is no limit
@@ -58,6 +60,10 @@ type Components struct {
 	Writer     batch.Writer
 	Letters    batch.Writer // of dead letters; nil where they are not kept
 	Close      func() error
+	// Chain makes the processors once more, for another worker; nil where there is one worker.
+	Chain func() ([]batch.Processor, error)
+	// Lane makes everything but the reader once more, for a worker with a lane of its own; nil where the step has one lane.
+	Lane func() (writer, letters batch.Writer, processors []batch.Processor, err error)
 	// ReaderKind and WriterKind are kept with the states of reader and writer, so that no component is ever opened with
 	// the state of another kind. Empty ones are not kept.
 	ReaderKind, WriterKind string
@@ -142,7 +148,7 @@ func (t *thread) confirm(ctx context.Context, step *Step, last *batch.StepExecut
 			last.ID, lanes[0].Ordinal).
 			WithHint("was the target put back to an older state? then start another instance, or a new one with --new")
 	}
-	last.Total = lanes[0].Counters
+	last.Total = sumOf(lanes)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -17,13 +18,15 @@ type stream struct {
 	ledger     batch.Ledger
 	lane       batch.LaneKey
 	execution  *batch.StepExecution
-	inTx       bool             // rows and checkpoint commit in one transaction
-	base       batch.Counters   // of the attempts before this one
+	inTx       bool // rows and checkpoint commit in one transaction
+	tally      *tally
+	marks      *marks // of all lanes; nil where there is one
+	low        lowWater
+	own        spans            // what the lane committed above the place where the step goes on
+	first      batch.Counters   // of the lane, before this attempt
 	at         batch.Checkpoint // as committed
 	next       batch.Checkpoint // covers what was written since; as at where nothing was
-	from       batch.State      // the reader's, where this attempt began
 	tolerance  Tolerance
-	group      *group
 	share      *Share // of a partitioned step, nil otherwise
 	manager    string // the name of that step
 	rate       float64
@@ -35,8 +38,6 @@ type stream struct {
 	letters    record.Batch  // of the chunk in hand
 	committed  time.Time     // when at was
 	cost       time.Duration // of the last commit
-	saved      time.Time     // when the step execution was
-	shown      time.Time     // when the observer heard of it
 }
 
 // stream runs a chunk-oriented step from where its checkpoint stands to its end.
@@ -49,21 +50,17 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 	s := &stream{runner: r, tolerance: step.Tolerance, instance: instance, rate: step.Rate, ledger: ledger, lane: batch.LaneKey{StepKey: key}, execution: execution}
 	var lanes []batch.Checkpoint
 	err = s.insist(ctx, func() (err error) {
-		lanes, err = ledger.Claim(ctx, key, 1)
+		lanes, err = ledger.Claim(ctx, key, step.lanes())
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	s.began = r.Now()
-	counted := execution.Counters // by this attempt, where it has been here before
-	counted.Rollback = 0
 	s.deadline = earlier(earlier(r.deadline, step.until), r.deadlineAfter(step.Timeout, "step "+step.Name))
-	s.group, s.share, s.manager = step.group, step.share, step.manager
-	if s.group == nil {
-		s.group = new(group)
-	}
-	s.base = lanes[0].Counters.Sub(counted)
+	s.share, s.manager = step.share, step.manager
+	s.tally = newTally(execution, cmp.Or(step.group, new(group)), lanes)
+	s.first = lanes[0].Counters
 	s.stand(lanes[0])
 	if !step.again {
 		r.observe(batch.StepStarted{Step: execution, Resumed: lanes[0].Sequence > 0})
@@ -76,11 +73,21 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 	}
 	defer func() { err = errors.Join(err, s.components.close()) }()
 	s.chain = &chain{processors: s.components.Processors}
+	var own map[int]spans
+	if s.low, own, err = lowest(s.components.ReaderKind, lanes); err != nil {
+		return err
+	}
+	s.own = own[0]
 	if err := s.insist(ctx, func() error { return s.open(ctx) }); err != nil {
 		return err
 	}
 	if s.at.Phase != batch.Publishing {
-		if err := s.chunks(ctx, step); err != nil {
+		if step.lanes() > 1 {
+			err = s.sideBySide(ctx, step, lanes, own)
+		} else {
+			err = s.chunks(ctx, step)
+		}
+		if err != nil {
 			return s.failed(ctx, err)
 		}
 		if step.hold {
@@ -93,11 +100,31 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 	return s.failed(ctx, s.publish(ctx))
 }
 
-func (c *Components) close() error {
-	errs := []error{c.Writer.Close(), c.Reader.Close()}
-	if c.Letters != nil {
-		errs = append(errs, c.Letters.Close())
+// lanes returns how many workers commit chunks of their own.
+func (s *Step) lanes() int {
+	if s.Lanes {
+		return max(1, s.Workers)
 	}
+	return 1
+}
+
+func sumOf(lanes []batch.Checkpoint) batch.Counters {
+	var sum batch.Counters
+	for _, at := range lanes {
+		sum = sum.Add(at.Counters)
+	}
+	return sum
+}
+
+func (c *Components) closeOutputs() error {
+	if c.Letters == nil {
+		return c.Writer.Close()
+	}
+	return errors.Join(c.Writer.Close(), c.Letters.Close())
+}
+
+func (c *Components) close() error {
+	errs := []error{c.Reader.Close(), c.closeOutputs()}
 	if c.Close != nil {
 		errs = append(errs, c.Close())
 	}
@@ -108,15 +135,11 @@ func (c *Components) close() error {
 // files depends on the step, it begins again from nothing.
 func (s *stream) open(ctx context.Context) error {
 	s.inTx = connection(s.components.Writer) != "" || connection(s.components.Letters) != ""
-	from, err := stateFor("reader", s.components.ReaderKind, s.at.Reader)
-	if err != nil {
-		return err
-	}
-	s.from = from.State
-	err = s.openWriters(ctx, s.at.Writer)
+	err := s.openWriters(ctx, s.at.Writer)
 	if errors.Is(err, batch.ErrOutputLost) && !s.inTx && s.at.Phase != batch.Publishing {
 		s.runner.observe(batch.Notice{Step: s.execution, Message: err.Error() + ": the step begins again from nothing"})
-		s.base, s.from = batch.Counters{}, nil
+		s.tally.restarted()
+		s.low, s.first = lowWater{}, batch.Counters{}
 		s.stand(batch.Checkpoint{Epoch: s.at.Epoch, Sequence: s.at.Sequence})
 		err = s.openWriters(ctx, nil)
 	}
@@ -126,16 +149,14 @@ func (s *stream) open(ctx context.Context) error {
 	if s.at.Phase == batch.Publishing {
 		return nil
 	}
-	return s.components.Reader.Open(ctx, s.from)
+	return s.components.Reader.Open(ctx, s.low.state)
 }
 
 // stand takes over a committed checkpoint as where the step stands.
 func (s *stream) stand(at batch.Checkpoint) {
 	s.at, s.next = at, at
 	s.committed = s.runner.Now()
-	s.execution.Total = at.Counters
-	s.group.set(s.execution.Name, at.Counters)
-	s.execution.Counters = at.Counters.Sub(s.base).Add(batch.Counters{Rollback: s.execution.Counters.Rollback})
+	s.tally.committed(s.lane.Lane, at.Counters)
 }
 
 // chunks reads, processes and writes until the input ends. Reading runs ahead in a goroutine that has ended when chunks
@@ -148,20 +169,28 @@ func (s *stream) chunks(ctx context.Context, step *Step) error {
 		defer close(ended)
 		source.run(reading)
 	}()
+	processed, err := s.processAside(reading, step, source)
+	if err != nil {
+		cancel()
+		<-ended
+		return err
+	}
 	defer func() {
 		cancel()
 		<-ended
+		processed.Wait()
 	}()
 	return s.consume(ctx, source)
 }
 
 func (s *stream) consume(ctx context.Context, source *source) error {
 	for w := range source.ready {
+		w.await()
 		if w.err != nil {
-			s.execution.Counters.Rollback++
+			s.tally.rolledBack()
 			return errors.Join(w.err, s.commitWritten(ctx))
 		}
-		if err := s.write(ctx, &w); err != nil {
+		if err := s.write(ctx, w); err != nil {
 			return err
 		}
 		end := w.end
@@ -235,21 +264,20 @@ func (s *stream) save(ctx context.Context, fn func(batch.Tx) (batch.Checkpoint, 
 
 // show lets those who look see how far the step is. It is no part of a commit: where it fails the commit holds.
 func (s *stream) show(ctx context.Context) error {
-	now := s.runner.Now()
-	if now.Sub(s.shown) >= showEvery {
-		s.shown = now
-		progress := batch.StepProgress{Step: s.execution, Counters: s.at.Counters}
+	show, save, total := s.tally.due(s.runner.Now())
+	if show {
+		progress := batch.StepProgress{Step: s.execution, Counters: total}
 		if estimator, ok := s.components.Reader.(batch.Estimator); ok {
 			progress.Done, progress.Total = estimator.Progress()
 		}
 		s.runner.observe(progress)
 	}
-	if now.Sub(s.saved) < saveEvery {
+	if !save {
 		return nil
 	}
-	s.saved = now
 	return s.insist(ctx, func() error {
-		if err := s.runner.Repository.SaveStep(ctx, s.execution); err != nil {
+		err := s.tally.whileStill(func() error { return s.runner.Repository.SaveStep(ctx, s.execution) })
+		if err != nil {
 			return err
 		}
 		return s.runner.askWhetherToStop(ctx, s.execution.JobID)
@@ -304,7 +332,7 @@ func (s *stream) failed(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	s.execution.Total = s.at.Counters
+	s.tally.undone()
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 
@@ -58,20 +59,31 @@ type attempt struct {
 func (a *attempt) try(ctx context.Context) error {
 	a.next = a.stream.next
 	a.next.Phase = batch.Running
-	a.next.Ordinal, a.next.Reader = a.work.ordinal, a.work.state
+	var err error
+	if a.next.Ordinal, a.next.Reader, err = a.covering(a.work); err != nil {
+		return err
+	}
 	if a.inTx {
 		return a.commit(ctx, &a.next, a.put)
 	}
 	if err := a.put(ctx, nil); err != nil {
 		return err
 	}
-	var err error
 	if a.next.Writer, err = a.state(); err != nil {
 		return err
 	}
 	a.stream.next = a.next
-	a.execution.Total = a.next.Counters
+	a.tally.written(a.lane.Lane, a.next.Counters)
 	return nil
+}
+
+// covering returns the place in the input, and the state of the reader, that a checkpoint with this chunk covers.
+func (s *stream) covering(w *work) (ordinal int64, reader batch.State, err error) {
+	if s.marks != nil {
+		return s.marks.covering(s.lane.Lane, w)
+	}
+	reader, err = json.Marshal(keptState{Kind: s.components.ReaderKind, State: w.reader, Done: s.own.above(w.ordinal)})
+	return w.ordinal, reader, err
 }
 
 // put writes what survives of the chunk, then the letters of what does not.
@@ -88,7 +100,7 @@ func (a *attempt) put(ctx context.Context, tx batch.Tx) error {
 	if err := counters.Check(); err != nil {
 		return fault.Wrap(fault.Internal, err, "chunk that ends at record %d", a.work.ordinal)
 	}
-	if err := a.group.allow(a.execution.Name, counters, a.tolerance.Skip, skips); err != nil {
+	if err := a.tally.allow(a.lane.Lane, counters, a.tolerance.Skip, skips); err != nil {
 		return err
 	}
 	a.next.Counters = counters
@@ -136,7 +148,7 @@ func (a *attempt) count(skips []skipped) batch.Counters {
 // after decides about an attempt that failed: it returns nil where the chunk is to be tried again, done where it turned
 // out to be committed after all, and the error where it is final. A target that is still away counts as one more attempt.
 func (a *attempt) after(ctx context.Context, err error) (done bool, _ error) {
-	a.execution.Counters.Rollback++
+	a.tally.rolledBack()
 	unknown := a.inTx && !errors.Is(err, batch.ErrRolledBack)
 	for {
 		if err := a.decide(ctx, err); err != nil {
