@@ -195,6 +195,9 @@ func statusLine(o *plan.Outcome, err error) (status, rest string) {
 		status += " WITH SKIPS"
 	}
 	rest = "in " + shortDuration(o.Elapsed)
+	if exit := o.Execution.Exit.Code; exit != string(o.Execution.Status) && exit != "" && !strings.HasSuffix(status, exit) {
+		rest = "(exit status " + exit + ") " + rest
+	}
 	for i, l := range o.Letters {
 		between := ", "
 		if i == 0 {

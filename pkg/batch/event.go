@@ -52,7 +52,8 @@ type ChunkRetried struct {
 	Err     error
 }
 
-// FlowMoved is said when the flow of a job leaves one of its states: To is a state, "end", "fail" or "stop".
+// FlowMoved is said when a flow has chosen a way, by a decision or by an exit status: To is a state, "end", "fail" or
+// "stop".
 type FlowMoved struct {
 	From     string
 	Exit     string // the exit status that was matched

@@ -182,7 +182,9 @@ func (s *State) noMatch(code string) error {
 
 // follow takes a transition: it returns the next state, or how the flow ended.
 func (t *thread) follow(ctx context.Context, state *State, res result, to Target) (next string, ended *result) {
-	t.runner.observe(batch.FlowMoved{From: state.Name, Exit: res.code, To: to.text(), Decision: state.Decide != nil})
+	if state.Decide != nil || state.Next != nil {
+		t.runner.observe(batch.FlowMoved{From: state.Name, Exit: res.code, To: to.text(), Decision: state.Decide != nil})
+	}
 	switch to.Move {
 	case GoTo:
 		if err := t.abandon(ctx, res.failed); err != nil {
