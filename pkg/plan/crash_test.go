@@ -39,6 +39,9 @@ type crashTarget struct {
 	before   string   // what the first output holds already
 	divide   string   // the partition of the step, "" where it is run as a whole
 	intent   bool     // checkpoint: intent
+	onServer bool     // the job repository is in PostgreSQL
+	// repository is the address of that one.
+	repository string
 }
 
 func crashTargets() []crashTarget {
@@ -75,6 +78,8 @@ func crashTargets() []crashTarget {
 			letters: "{type: jsonl, path: out/rejected.jsonl}", outputs: []string{"out/rejected.jsonl"}},
 		{name: "accumulating upsert on sqlite", database: "sqlite", source: "csv", writer: sums},
 		{name: "accumulating upsert on postgres", database: "postgres", source: "csv", writer: sums},
+		{name: "csv to postgres, repository on a server", database: "postgres", source: "csv", writer: table, onServer: true},
+		{name: "csv to csv, repository on a server", source: "csv", writer: `{type: csv, path: out/payments.csv}`, outputs: []string{"out/payments.csv"}, onServer: true},
 	}
 }
 
@@ -139,6 +144,10 @@ func newCrashPlace(t *testing.T, target crashTarget, server string) *crashPlace 
 		dropTables(t, server)
 	}
 	p.write(t, "job.yaml", target.definition(p.dsn))
+	if target.repository != "" {
+		p.meta, p.host = target.repository, "a"
+		p.write(t, "job.yaml", strings.Replace(target.definition(p.dsn), "job: crash", "job: "+jobOf(p), 1))
+	}
 	var csv, jsonl strings.Builder
 	csv.WriteString("id,name,amount\n")
 	for i := range crashRecords {
@@ -263,7 +272,11 @@ func (p *crashPlace) run(fuse *batchtest.Fuse) (*Outcome, error) {
 }
 
 func (p *crashPlace) restart() (*Outcome, error) {
-	return p.engine(nil).Restart(context.Background(), RestartRequest{}, Watcher{Observer: nobody{}})
+	request := RestartRequest{}
+	if p.meta != "" {
+		request.Which = jobOf(p)
+	}
+	return p.engine(nil).Restart(context.Background(), request, Watcher{Observer: nobody{}})
 }
 
 // left is all that a user sees of a completed load: rows in the order they were written, files, counters, status.
@@ -353,6 +366,9 @@ func TestCrashAtEveryPointThenRestartEqualsUninterruptedRun(t *testing.T) {
 			if target.database == "postgres" {
 				server = sqltest.Postgres(t)
 			}
+			if target.onServer {
+				target.repository = sqltest.Schema(t)
+			}
 			whole := batchtest.NewFuse(0, batchtest.Kill)
 			clean := newCrashPlace(t, target, server)
 			outcome, err := clean.run(whole)
@@ -385,13 +401,16 @@ func (c crashTarget) passes(i int, point batchtest.Point) bool {
 }
 
 // stride is the distance of the operations that a target is crashed at: 1 is every one. Under the race detector everything
-// takes many times as long, and partitions have many operations that are much alike.
+// takes many times as long, partitions have many operations that are much alike, and other targets come to the same points
+// with the repository in a file.
 func (c crashTarget) stride() int {
 	switch {
 	case testing.Short():
 		return 5
 	case c.divide != "" && !soaking():
 		return 7
+	case c.onServer && !soaking():
+		return 16
 	}
 	return 1
 }
@@ -435,7 +454,7 @@ func TestControlsFindLostAndDoubledRecords(t *testing.T) {
 	orders := map[string]meta.TestOrder{"before": meta.TestCheckpointBefore, "after": meta.TestCheckpointAfter}
 	for name, order := range orders {
 		for _, target := range crashTargets() {
-			if target.database == "" || target.bad || target.intent || name == "before" && target.database == "sqlite" {
+			if target.database == "" || target.bad || target.intent || target.onServer || name == "before" && target.database == "sqlite" {
 				continue // SQLite has one writer: no checkpoint can commit while the rows' transaction is open
 			}
 			t.Run(name+"_"+strings.ReplaceAll(target.name, " ", "_"), func(t *testing.T) {

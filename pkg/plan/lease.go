@@ -165,7 +165,8 @@ type enduring struct {
 	notice func(error)
 	known  sync.Map // ids of steps that were saved once
 	away   sync.Mutex
-	told   bool // about the repository being away
+	told   bool      // about the repository being away
+	rests  time.Time // until then nothing is asked that can wait
 }
 
 // repository returns what the runner saves to.
@@ -182,7 +183,7 @@ func (k *keeper) repository(inner batch.Repository, to batch.Observer) batch.Rep
 func (r *enduring) SaveStep(ctx context.Context, step *batch.StepExecution) error {
 	_, known := r.known.Load(step.ID)
 	if known && step.Ended.IsZero() {
-		return r.excuse(r.Repository.SaveStep(ctx, step))
+		return r.briefly(ctx, func(ctx context.Context) error { return r.Repository.SaveStep(ctx, step) })
 	}
 	err := r.persist(ctx, func(ctx context.Context) error { return r.Repository.SaveStep(ctx, step) })
 	if err == nil {
@@ -204,9 +205,30 @@ func (r *enduring) StartStep(ctx context.Context, step *batch.StepExecution) err
 }
 
 // StopRequested implements batch.Repository.
-func (r *enduring) StopRequested(ctx context.Context, execution int64) (bool, error) {
-	asked, err := r.Repository.StopRequested(ctx, execution)
-	return asked, r.excuse(err)
+func (r *enduring) StopRequested(ctx context.Context, execution int64) (asked bool, err error) {
+	err = r.briefly(ctx, func(ctx context.Context) error {
+		asked, err = r.Repository.StopRequested(ctx, execution)
+		return err
+	})
+	return asked, err
+}
+
+// briefly does what can wait: a repository that does not answer must not hold a load up.
+func (r *enduring) briefly(ctx context.Context, fn func(context.Context) error) error {
+	if r.resting() {
+		return nil
+	}
+	brief, cancel := context.WithTimeoutCause(ctx, min(time.Second, r.keeper.lease/beatEvery), errSilent)
+	defer cancel()
+	return r.excuse(fn(brief))
+}
+
+var errSilent = fault.New(fault.Transient, "it does not answer")
+
+func (r *enduring) resting() bool {
+	r.away.Lock()
+	defer r.away.Unlock()
+	return time.Now().Before(r.rests)
 }
 
 // excuse drops the error of a repository that is away for a while.
@@ -218,6 +240,7 @@ func (r *enduring) excuse(err error) error {
 		r.keeper.fenced(err)
 		return err
 	}
+	r.rests = time.Now().Add(r.keeper.lease / retryEvery)
 	if !r.told {
 		r.told = true
 		r.notice(err)

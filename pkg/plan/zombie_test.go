@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -42,9 +43,10 @@ func TestZombieAtEveryPointChangesNothing(t *testing.T) {
 	for _, target := range zombieTargets() {
 		t.Run(strings.ReplaceAll(target.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			server, repository := sqltest.Postgres(t), sqltest.Schema(t)
+			server := sqltest.Postgres(t)
+			target.repository = sqltest.Schema(t)
 			whole := batchtest.NewFuse(0, batchtest.Kill)
-			clean := newZombiePlace(t, target, server, repository)
+			clean := newZombiePlace(t, target, server)
 			outcome, err := clean.run(whole)
 			if err != nil {
 				t.Fatal(err)
@@ -52,18 +54,14 @@ func TestZombieAtEveryPointChangesNothing(t *testing.T) {
 			want := unnamed(clean.left(t, outcome))
 			points := whole.Points()
 			points = points[:len(points)-1] // behind the last one it has ended
-			every := 13
-			if os.Getenv("BATCHCTL_SOAK") != "" {
-				every = 1
-			}
 			woken := 0
 			for i, point := range points {
-				if i%every == 0 {
-					suspendAt(t, target, server, repository, point, want)
+				if soaking() || i%20 == 0 {
+					suspendAt(t, target, server, point, want)
 					woken++
 				}
 			}
-			if woken < 5 {
+			if woken < 4 {
 				t.Errorf("only %d points of %d", woken, len(points))
 			}
 			t.Logf("suspended at %d of %d operations", woken, len(points))
@@ -71,11 +69,14 @@ func TestZombieAtEveryPointChangesNothing(t *testing.T) {
 	}
 }
 
-func newZombiePlace(t *testing.T, target crashTarget, server, repository string) *crashPlace {
+func newZombiePlace(t *testing.T, target crashTarget, server string) *crashPlace {
 	t.Helper()
 	p := newCrashPlace(t, target, server)
-	p.meta, p.host = repository, "a"
-	p.write(t, "job.yaml", strings.Replace(shortIdle(target.definition(p.dsn)), "job: crash", "job: "+jobOf(p), 1))
+	text, err := os.ReadFile(filepath.Join(p.folder, "job.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, "job.yaml", shortIdle(string(text)))
 	return p
 }
 
@@ -85,9 +86,9 @@ func jobOf(p *crashPlace) string {
 	return "crash-" + hex.EncodeToString(sum[:6])
 }
 
-func suspendAt(t *testing.T, target crashTarget, server, repository string, point batchtest.Point, want string) {
+func suspendAt(t *testing.T, target crashTarget, server string, point batchtest.Point, want string) {
 	t.Helper()
-	p := newZombiePlace(t, target, server, repository)
+	p := newZombiePlace(t, target, server)
 	other := *p
 	other.host = "b"
 	var completed string
