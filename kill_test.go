@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -33,6 +34,7 @@ type killTarget struct {
 	letters  string   // writer of dead letters, which then get what else is filtered
 	intent   bool     // checkpoint: intent
 	records  int      // how long a load is: so long that it is killed several times
+	onServer bool     // the job repository is in PostgreSQL
 }
 
 func killTargets() []killTarget {
@@ -46,6 +48,8 @@ func killTargets() []killTarget {
 		{name: "sql to csv", records: 200_000, source: "table", writer: "{type: csv, path: out/payments.csv, footer: \"TOTAL,${counters.write_count}\"}", outputs: []string{"out/payments.csv"}},
 		{name: "jsonl to sqlite and a file", records: 60_000, database: "sqlite", source: "jsonl", outputs: []string{"out/beside.csv"},
 			writer: "{type: all, writers: [" + table + ", {type: csv, path: out/beside.csv}]}"},
+		{name: "csv to postgres, repository on a server", records: 60_000, database: "postgres", source: "csv", writer: table, onServer: true},
+		{name: "csv to csv, repository on a server", records: 400_000, source: "csv", writer: "{type: csv, path: out/payments.csv}", outputs: []string{"out/payments.csv"}, onServer: true},
 	}
 }
 
@@ -116,14 +120,26 @@ func TestKilledProcessIsRestartedExactly(t *testing.T) {
 	t.Parallel()
 	for _, target := range killTargets() {
 		t.Run(strings.ReplaceAll(target.name, " ", "_"), func(t *testing.T) {
-			kills, loads := 0, 0
-			for kills < wantedKills() {
+			kills, loads, wanted := 0, 0, wantedKills()
+			if target.onServer {
+				wanted = (wanted + 3) / 4 // the others are killed at the same moments of a load
+			}
+			for kills < wanted {
 				kills += killOneLoad(t, target, uint64(loads))
 				loads++
 			}
 			t.Logf("%s: %d kills in %d loads: nothing lost, nothing twice", target.name, kills, loads)
 		})
 	}
+}
+
+// moment is when to kill. It takes longer to begin where servers have to be reached first.
+func (k killTarget) moment(random *rand.Rand) time.Duration {
+	after := time.Duration(20+random.IntN(180)) * time.Millisecond
+	if k.onServer {
+		return 3 * after
+	}
+	return after
 }
 
 // killOneLoad runs one load to its end under kills and checks what it left. It returns the number of kills.
@@ -141,7 +157,7 @@ func killOneLoad(t *testing.T, target killTarget, seed uint64) int {
 		if !place.launched() {
 			args = []string{"run", "job.yaml"}
 		}
-		code, killed, output := place.run(t, time.Duration(20+random.IntN(180))*time.Millisecond, args...)
+		code, killed, output := place.run(t, target.moment(random), args...)
 		if killed {
 			kills++
 		} else if code == 2 && place.status() == "COMPLETED" {
@@ -151,7 +167,7 @@ func killOneLoad(t *testing.T, target killTarget, seed uint64) int {
 		} else {
 			break
 		}
-		if target.database != "" && !target.intent && place.launched() { // an intent lives in the metadata alone
+		if target.database != "" && !target.intent && !target.onServer && place.launched() { // an intent lives in the metadata alone
 			saved = place.exchangeMetadata(t, saved, random)
 		}
 	}
@@ -164,6 +180,7 @@ type place struct {
 	target killTarget
 	folder string
 	dsn    string
+	meta   string // where the job repository is; "": meta/batchctl.db in the folder
 }
 
 func newPlace(t *testing.T, target killTarget) *place {
@@ -171,6 +188,9 @@ func newPlace(t *testing.T, target killTarget) *place {
 	p := &place{target: target, folder: t.TempDir(), dsn: "out/shop.db"}
 	if target.database == "postgres" {
 		p.dsn = sqltest.Postgres(t)
+	}
+	if target.onServer {
+		p.meta = sqltest.Schema(t)
 	}
 	if err := os.Mkdir(filepath.Join(p.folder, "in"), 0o755); err != nil {
 		t.Fatal(err)
@@ -252,7 +272,7 @@ func (p *place) run(t *testing.T, after time.Duration, args ...string) (code int
 	defer cancel()
 	c := exec.CommandContext(ctx, path, args...)
 	c.Dir = p.folder
-	c.Env = append(os.Environ(), "BATCHCTL_META=meta/batchctl.db")
+	c.Env = append(os.Environ(), "BATCHCTL_META="+cmp.Or(p.meta, "meta/batchctl.db"), "XDG_STATE_HOME="+filepath.Join(p.folder, "state"))
 	out, err := c.CombinedOutput()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -270,7 +290,11 @@ func (p *place) launched() bool { return p.status() != "" }
 
 // status is that of the newest execution, "" where there is none.
 func (p *place) status() string {
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(p.folder, "meta/batchctl.db")+"?mode=ro")
+	driver, dsn := "sqlite", "file:"+filepath.Join(p.folder, "meta/batchctl.db")+"?mode=ro"
+	if p.target.onServer {
+		driver, dsn = "postgres", p.meta
+	}
+	db, err := sql.Open(driver, dsn)
 	if err != nil {
 		return ""
 	}

@@ -148,3 +148,50 @@ func lookThroughFiles(t *testing.T, folder string) {
 		t.Fatal(err)
 	}
 }
+
+// The address of a job repository on a server holds a password, given as a flag or in the environment.
+func TestPasswordOfTheRepositoryAppearsNowhere(t *testing.T) {
+	t.Parallel()
+	server, err := url.Parse(sqltest.Schema(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.User = url.UserPassword(server.User.Username(), canary) // the server trusts whoever asks
+	addresses := map[string]string{
+		"reached":           server.String(),
+		"nobody listens":    "postgres://u:" + url.QueryEscape(canary) + "@127.0.0.1:1/db?sslmode=disable",
+		"password setting":  "postgres://u@127.0.0.1:1/db?password=" + url.QueryEscape(canary),
+		"not a URL":         "postgres://u:c4nary%zz@127.0.0.1/db",
+		"port is password":  "postgres://u:c4nary@127.0.0.1:c4nary/db",
+		"wrong lease":       "postgres://u:" + url.QueryEscape(canary) + "@127.0.0.1:1/db?lease=c4nary",
+		"missing schema":    strings.Replace(server.String(), "csearch_path", "csearch_path=nowhere%20-cxx.yy", 1),
+		"another scheme":    "mysql://u:c4nary@127.0.0.1/db",
+		"key=value":         "host=127.0.0.1 port=1 user=u password=c4nary dbname=x",
+		"unknown parameter": server.String() + "&nothing=c4nary",
+	}
+	for name, address := range addresses {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			writeFile(t, folder, "job.yaml", "job: s\nsteps:\n- name: load\n  "+secretReader+"  writer: {type: csv, path: out.csv}\n")
+			for _, args := range [][]string{
+				{"run", "job.yaml"}, {"run", "job.yaml", "-o", "json", "--log-format", "json"}, {"run", "job.yaml", "--dry-run"},
+				{"run", "job.yaml", "--report", "meta/report.json"}, {"list"}, {"list", "-o", "json"}, {"list", "nobody"}, {"show", "1"}, {"show", "1", "-o", "json"},
+				{"restart"}, {"stop", "1"}, {"abandon", "1"}, {"plan", "job.yaml"}, {"validate", "job.yaml"},
+			} {
+				c := command(t, folder, append(args, "--meta", address)...)
+				c.Env = append(c.Env, "XDG_STATE_HOME="+filepath.Join(folder, "meta"))
+				out, _ := c.CombinedOutput()
+				lookForCanary(t, strings.Join(args, " "), out)
+				if name == "reached" && args[0] == "run" && c.ProcessState.ExitCode() != 0 {
+					t.Errorf("%v: %s", args, out)
+				}
+			}
+			c := command(t, folder, "run", "job.yaml")
+			c.Env = append(c.Env, "BATCHCTL_META="+address, "XDG_STATE_HOME="+filepath.Join(folder, "meta"))
+			out, _ := c.CombinedOutput()
+			lookForCanary(t, "BATCHCTL_META", out)
+			lookThroughFiles(t, folder)
+		})
+	}
+}

@@ -18,6 +18,7 @@ type Refusal struct {
 	Hint      string
 	Diff      string // of the definition, where that is the reason: changed lines, each behind - or + and its number
 	Owner     *Owner // of a running execution, where it is known
+	Overtaken bool   // the execution that was to be continued was continued already; Execution is the last one
 }
 
 // Error returns the message.
@@ -125,7 +126,7 @@ func abandoned(r Request, last *batch.JobExecution) error {
 }
 
 func overtaken(asked int64, last *batch.JobExecution) error {
-	return (&Refusal{Err: batch.ErrNotRestartable, Execution: last.ID,
+	return (&Refusal{Err: batch.ErrNotRestartable, Execution: last.ID, Overtaken: true,
 		Message: fmt.Sprintf("execution %d was continued already, by execution %d (%s)", asked, last.ID, last.Status)}).
 		hint("batchctl restart %d", last.ID)
 }

@@ -268,7 +268,7 @@ func (r *enduring) persist(ctx context.Context, save func(context.Context) error
 func (r *enduring) attempt(ctx context.Context, save func(context.Context) error) error {
 	select {
 	case <-r.keeper.lost:
-		brief, cancel := context.WithTimeout(ctx, lastWord(r.keeper.lease))
+		brief, cancel := context.WithTimeoutCause(ctx, lastWord(r.keeper.lease), errSilent)
 		defer cancel()
 		return save(brief)
 	default:

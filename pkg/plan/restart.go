@@ -24,6 +24,21 @@ type RestartRequest struct {
 
 // Restart continues a failed or stopped execution as a new execution of its instance, with its parameters.
 func (e *Engine) Restart(ctx context.Context, r RestartRequest, w Watcher) (*Outcome, error) {
+	outcome, err := e.restart(ctx, r, w)
+	if _, named := strconv.ParseInt(r.Which, 10, 64); named != nil && continuedAlready(err) {
+		// On a server the launch of a process that was killed may have been recorded after the candidate was chosen.
+		outcome, err = e.restart(ctx, r, w)
+	}
+	return outcome, err
+}
+
+// continuedAlready reports whether a restart was refused because the execution is not its instance's last one any more.
+func continuedAlready(err error) bool {
+	var refusal *meta.Refusal
+	return errors.As(err, &refusal) && refusal.Overtaken
+}
+
+func (e *Engine) restart(ctx context.Context, r RestartRequest, w Watcher) (*Outcome, error) {
 	previous, replayed, err := e.find(ctx, r.Which)
 	if err != nil {
 		return nil, err
