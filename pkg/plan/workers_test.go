@@ -206,4 +206,3 @@ func (p *sidePlace) crashWorkers(t *testing.T, i int, point batchtest.Point, mod
 	}
 	return crashes
 }
-
