@@ -77,6 +77,8 @@ func wholeJob(t *testing.T, where, text string) string {
 	switch {
 	case has("job"):
 		return text
+	case has("tasklet"):
+		return "job: page\n" + pageConnections + pageStep + indented(text, "    ")
 	case has("reader") || has("processors") || has("writer") || isStep(names):
 		head := "job: page\n" + pageConnections + pageStep
 		if !has("reader") {

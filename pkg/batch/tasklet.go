@@ -25,7 +25,10 @@ type Contribution struct {
 	Counters Counters // as far as it makes sense to speak of records: rows that a statement changed are write_count
 	Exit     string   // exit status; "" for that of the status
 	Context  Context  // values for the job's context
-	// Earlier is the context of an earlier attempt that did not complete, nil for the first. Kept is saved with this one,
-	// whether it completes or not.
+	// Earlier is what earlier attempts that did not complete have kept. Kept is saved with this one, whether it completes
+	// or not.
 	Earlier, Kept Context
+	// Save keeps values now, durably: what a restart has to know even where the process dies. Values under other names
+	// stay. In a transaction it is nil.
+	Save func(ctx context.Context, kept Context) error
 }

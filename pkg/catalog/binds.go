@@ -2,7 +2,9 @@ package catalog
 
 import (
 	"batchctl/pkg/config"
+	"batchctl/pkg/fault"
 	"batchctl/pkg/record"
+	"batchctl/pkg/sqldb"
 )
 
 // builtinBinds are the binds that every SQL text may use, and the names in the scope that hold their values.
@@ -40,4 +42,26 @@ func (e *Env) BindNames() []string {
 		names = append(names, e.Scope.Names("partition")...)
 	}
 	return append(names, "repository_id", "job_name", "job_instance_id", "job_execution_id", "step_execution_id")
+}
+
+// Arguments returns the values of a statement's binds: those of own, then those that Bind knows. Errors have no place in the
+// definition.
+func (e *Env) Arguments(d sqldb.Dialect, s *sqldb.Statement, own map[string]record.Value) ([]any, error) {
+	return s.Args(func(name string) (any, error) {
+		if v, ok := own[name]; ok {
+			return d.Argument(v), nil
+		}
+		v, available := e.Bind(name)
+		switch available {
+		case config.Now:
+			return d.Argument(v), nil
+		case config.Later:
+			return nil, fault.New(fault.Definition, ":%s has no value yet when the step starts", name).WithCode("no_value")
+		}
+		known := e.BindNames()
+		for name := range own {
+			known = append(known, name)
+		}
+		return nil, fault.New(fault.Definition, "nothing is called :%s", name).WithCode("unknown_bind").WithHint("%s", fault.DidYouMean(name, known))
+	})
 }

@@ -10,6 +10,10 @@ import (
 	"batchctl/pkg/fault"
 )
 
+// Trouble returns what the operating system said about a file as an error of class environment, with a hint where there is
+// something to be done. doing is a verb: "copy".
+func Trouble(doing, path string, err error) error { return trouble(doing, path, err) }
+
 // trouble returns what the operating system said about a file as an error of class environment, with a hint where
 // there is something to be done.
 func trouble(doing, path string, err error) error {

@@ -34,6 +34,7 @@ type Engine struct {
 type instruments struct {
 	reader     func(batch.Reader) batch.Reader
 	writer     func(batch.Writer) batch.Writer
+	tasklet    func(batch.Tasklet) batch.Tasklet
 	ledger     func(batch.Ledger) batch.Ledger
 	repository func(batch.Repository) batch.Repository
 	disk       files.Disk // zero: the operating system's

@@ -8,6 +8,7 @@ import (
 	"batchctl/pkg/job"
 	"batchctl/pkg/processors"
 	"batchctl/pkg/readers"
+	"batchctl/pkg/tasklets"
 	"batchctl/pkg/writers"
 )
 
@@ -30,6 +31,7 @@ func Explain() []Sort {
 		{"reader", kinds(readers.Table())},
 		{"processor", kinds(processors.Table())},
 		{"writer", kinds(writers.Table())},
+		{"tasklet", kinds(tasklets.Table())},
 	}
 }
 

@@ -118,7 +118,11 @@ func (a *assembly) tasklet(s *job.Step, step *batch.StepExecution) (batch.Taskle
 	env.Output = func(stream, line string) {
 		a.observer.Observe(batch.Output{Step: step, Stream: stream, Line: a.engine.Secrets.Redact(line)})
 	}
-	return newBuilder(names, env).tasklet(s.Tasklet)
+	tasklet, err := newBuilder(names, env).tasklet(s.Tasklet)
+	if err != nil {
+		return nil, err
+	}
+	return wrapped(a.engine.instruments.tasklet, tasklet), nil
 }
 
 func (b *builder) tasklet(c job.Component) (batch.Tasklet, error) {

@@ -1,6 +1,8 @@
 package readers
 
 import (
+	"slices"
+
 	"batchctl/pkg/catalog"
 	"batchctl/pkg/config"
 	"batchctl/pkg/expr"
@@ -13,31 +15,17 @@ import (
 type sqlBinds struct {
 	conf   *sqlConf
 	env    *catalog.Env
-	args   map[string]*expr.Program
+	args   *expr.Arguments
 	values map[string]any // of args, once evaluated
 }
 
 // newSQLBinds compiles the args. They have no record, so fields are unknown names in them.
 func newSQLBinds(conf *sqlConf, env *catalog.Env) (*sqlBinds, error) {
-	b := &sqlBinds{conf: conf, env: env, args: map[string]*expr.Program{}}
-	var wrong fault.List
-	for _, arg := range conf.Args {
-		compiled, err := expr.Compile(arg.Value.Source, expr.Options{Scope: env.Scope, Location: env.Location})
-		if err != nil {
-			wrong.Add(placed(arg.Value.Node, err))
-			continue
-		}
-		program, err := compiled.Bind(nil)
-		if err != nil {
-			wrong.Add(placed(arg.Value.Node, err))
-			continue
-		}
-		b.args[arg.Name] = program
-	}
-	return b, wrong.Err()
+	args, err := expr.CompileArguments(conf.Args, nil, expr.Options{Scope: env.Scope, Location: env.Location})
+	return &sqlBinds{conf: conf, env: env, args: args}, err
 }
 
-// placed gives an error of an expression its place in the definition.
+// placed gives an error its place in the definition.
 func placed(n config.Node, err error) error {
 	if fault.PositionOf(err).Line > 0 {
 		return err
@@ -50,16 +38,14 @@ func (b *sqlBinds) evaluate(d sqldb.Dialect) error {
 	if b.values != nil {
 		return nil
 	}
-	values := map[string]any{}
-	for _, arg := range b.conf.Args {
-		var arena record.Arena
-		v, err := b.args[arg.Name].Eval(record.Record{}, &arena)
-		if err != nil {
-			return placed(arg.Value.Node, err)
-		}
-		values[arg.Name] = d.Argument(v.Clone())
+	args, err := b.args.Values(record.Record{})
+	if err != nil {
+		return err
 	}
-	b.values = values
+	b.values = map[string]any{}
+	for name, v := range args {
+		b.values[name] = d.Argument(v)
+	}
 	return nil
 }
 
@@ -84,7 +70,7 @@ func (b *sqlBinds) statement(d sqldb.Dialect, text string, own func(d sqldb.Dial
 // placeholders is statement with null for every bind: what it takes to ask for the columns of the result.
 func (b *sqlBinds) placeholders(d sqldb.Dialect, text string) (string, []any, error) {
 	return b.resolve(d, text, func(name string) (any, bool, error) {
-		_, isArg := b.args[name]
+		isArg := slices.Contains(b.args.Names(), name)
 		_, available := b.env.Bind(name)
 		return nil, isArg || available != config.NoSuchName, nil
 	})

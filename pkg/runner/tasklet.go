@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -38,16 +39,23 @@ func (r *Runner) tasklets(ctx context.Context, step *Step, execution *batch.Step
 		return "", err
 	}
 	r.observe(batch.StepStarted{Step: execution, Resumed: lanes[0].Sequence > 0})
-	if lanes[0].Phase == batch.Done {
-		execution.Total = lanes[0].Counters
-		return "", nil
-	}
 	at := lanes[0]
+	if at.Phase == batch.Done {
+		c, err := contributionIn(at)
+		if err != nil {
+			return "", err
+		}
+		return c.Exit, r.settled(ctx, step, execution, c)
+	}
 	c, err := r.attempts(ctx, step, execution, func(ctx context.Context, c *batch.Contribution) error {
 		_, err := ledger.Commit(ctx, batch.LaneKey{StepKey: key}, func(tx batch.Tx) (batch.Checkpoint, error) {
 			next := at
 			err := tasklet.RunIn(ctx, tx, c)
+			if err != nil {
+				return next, err
+			}
 			next.Phase, next.Counters = batch.Done, c.Counters
+			next.Writer, err = stateOf(c)
 			return next, err
 		})
 		return err
@@ -57,9 +65,14 @@ func (r *Runner) tasklets(ctx context.Context, step *Step, execution *batch.Step
 
 // attempts runs fn, and again as the step's retry says.
 func (r *Runner) attempts(ctx context.Context, step *Step, execution *batch.StepExecution, fn func(context.Context, *batch.Contribution) error) (*batch.Contribution, error) {
-	earlier := execution.Context.Kept()
 	for retries := 0; ; retries++ {
-		c := &batch.Contribution{Earlier: earlier}
+		c := &batch.Contribution{Earlier: execution.Context.Kept()}
+		if step.Claim == nil {
+			c.Save = func(ctx context.Context, kept batch.Context) error {
+				execution.Context.Keep(kept)
+				return r.Repository.SaveStep(ctx, execution)
+			}
+		}
 		err := guarded(func() error { return fn(ctx, c) })
 		if cause := context.Cause(ctx); err != nil && cause != nil {
 			err = cause
@@ -82,13 +95,46 @@ func (r *Runner) contributed(ctx context.Context, step *Step, execution *batch.S
 	if err != nil {
 		return c.Exit, err
 	}
-	maps.Copy(execution.Context, c.Context)
 	execution.Counters = execution.Counters.Add(c.Counters)
+	return c.Exit, r.settled(ctx, step, execution, c)
+}
+
+// settled takes over what a tasklet that is done leaves behind, and evaluates the step's check.
+func (r *Runner) settled(ctx context.Context, step *Step, execution *batch.StepExecution, c *batch.Contribution) error {
+	maps.Copy(execution.Context, c.Context)
 	execution.Total = c.Counters
-	if step.Check != nil {
-		err = step.Check(ctx, execution)
+	if step.Check == nil {
+		return nil
 	}
-	return c.Exit, err
+	return step.Check(ctx, execution)
+}
+
+// left is what the checkpoint of a tasklet holds beside its counters: the process may die behind the commit, before
+// anything is recorded elsewhere.
+type left struct {
+	Exit    string        `json:"exit,omitempty"`
+	Context batch.Context `json:"context,omitempty"`
+}
+
+func stateOf(c *batch.Contribution) (batch.State, error) {
+	state, err := json.Marshal(left{c.Exit, c.Context})
+	if err != nil {
+		return nil, err
+	}
+	return ofKind("tasklet", state)
+}
+
+// contributionIn returns what came of a tasklet whose checkpoint says that it is done.
+func contributionIn(at batch.Checkpoint) (*batch.Contribution, error) {
+	c := &batch.Contribution{Counters: at.Counters}
+	kept, err := stateFor("tasklet", "tasklet", at.Writer)
+	if err != nil || kept.State == nil {
+		return c, err
+	}
+	var l left
+	err = json.Unmarshal(kept.State, &l)
+	c.Exit, c.Context = l.Exit, l.Context
+	return c, err
 }
 
 // child runs a job within the job.

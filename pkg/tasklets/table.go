@@ -10,6 +10,7 @@ import (
 // "context".
 func Table() catalog.Table[batch.Tasklet] {
 	return catalog.Table[batch.Tasklet]{
+		catalog.Define("sql", "runs SQL statements: in one transaction, or each on its own", newSQL),
 		catalog.Define("set", "puts values into the job's context, for later steps", newSet),
 		catalog.Define("sleep", "waits", newSleep),
 	}
