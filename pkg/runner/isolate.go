@@ -95,7 +95,7 @@ func (a *attempt) tryPiece(ctx context.Context, tx batch.Tx, target batch.Writer
 		return -1, nil, a.locatedAt(bad, first)
 	}
 	if undone := tx.RollbackTo(ctx); undone != nil {
-		return -1, nil, errors.Join(bad, undone)
+		return -1, nil, undone // the record is found again when the chunk is
 	}
 	return a.kept.blamed(bad, first), bad, tx.Release(ctx)
 }

@@ -252,8 +252,12 @@ func TestTransientErrorAtAnyOperationIsHealedExactly(t *testing.T) {
 				}
 			}
 			t.Logf("%d operations, %d needed a restart", clean.operations, failed)
-			if failed > 15 { // those of the job repository around the step
-				t.Errorf("%d of %d operations needed a restart", failed, clean.operations)
+			around := 8 // those of the job repository around the step
+			if name == "file" {
+				around = 11 // and of publishing
+			}
+			if failed > around {
+				t.Errorf("%d of %d operations needed a restart, want at most %d", failed, clean.operations, around)
 			}
 		})
 	}
