@@ -79,7 +79,7 @@ func wholeJob(t *testing.T, where, text string) string {
 		return text
 	case has("tasklet"):
 		return "job: page\n" + pageConnections + pageStep + indented(text, "    ")
-	case has("reader") || has("processors") || has("writer") || isStep(names):
+	case has("reader") || has("processors") || has("writer") || isStep(names) && !slices.Equal(names, []string{"listeners"}): // a job has those, too
 		head := "job: page\n" + pageConnections + pageStep
 		if !has("reader") {
 			head += pageReader

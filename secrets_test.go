@@ -40,7 +40,22 @@ func secretPaths() []secretPath {
 	discard := "  writer: {type: discard}\n"
 	readers := "  " + secretReader
 	filters := func(p string) string { return readers + "  processors:\n  - " + p + "\n" + discard }
+	listener := func(keys string) string {
+		return "job: s\ninstance: params\nsteps:\n- name: load\n" + readers + discard +
+			"listeners:\n- {on: [job.started, step.completed, job.completed], " + keys + "}\n"
+	}
+	everything := [][]string{{"plan", "job.yaml"}, {"validate", "job.yaml"}, {"show", "1"}, {"show", "1", "-o", "json"}}
 	return []secretPath{
+		{name: "listener nobody answers", job: listener("type: slack, url: 'http://127.0.0.1:1/c4nary'"), also: everything},
+		{name: "listener whose host is the secret", job: listener("type: http, url: 'https://${env.SECRET_WORD}.invalid/x'"), also: everything},
+		{name: "listener with a password", job: listener("type: http, url: 'http://u:c4nary@127.0.0.1:1/'"), also: everything},
+		{name: "listener with a token", job: listener("type: http, url: 'http://127.0.0.1:1/', headers: {Authorization: c4nary}"), also: everything},
+		{name: "listener without a scheme", job: listener("type: http, url: '${env.SECRET_VALUE}'"), also: everything},
+		{name: "listener with an unknown key", job: listener("type: http, url: 'http://127.0.0.1:1/c4nary', retry: 1"), also: everything},
+		{name: "listener of mail", job: listener("type: mail, server: '127.0.0.1:1', user: u, password: c4nary, from: a@b.c, to: [d@e.f]"), also: everything},
+		{name: "listener that logs the secret", job: listener("type: log, message: 'look: ${env.SECRET_VALUE}'"), also: everything},
+		{name: "recorded listener", job: listener("type: slack, url: 'http://127.0.0.1:1/c4nary'") + "# ", also: [][]string{{"edit"}, {"restart", "--as-recorded"}}},
+		{name: "listener of a step", job: "job: s\nsteps:\n- name: load\n" + readers + discard + "  listeners: [{on: step.completed, type: http, url: 'http://127.0.0.1:1/c4nary'}]\n", also: everything},
 		{name: "nobody listens", job: connection("postgres", "postgres://u:ESCAPED@127.0.0.1:1/db?sslmode=disable")},
 		{name: "bad escape in url", job: connection("postgres", "postgres://u:c4nary%zz@127.0.0.1:1/db")},
 		{name: "port is the password", job: connection("postgres", "postgres://u:c4nary@127.0.0.1:c4nary/db")},

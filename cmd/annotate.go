@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"batchctl/pkg/fault"
+	"batchctl/pkg/plan"
 )
 
 // maxAnnotations is how many annotations GitHub shows for a step of a workflow.
@@ -19,7 +20,7 @@ func (a *app) annotate(err error) {
 	if !onGitHub() {
 		return
 	}
-	a.annotateEach(errorDocuments(err))
+	a.annotateEach(plan.SummarizeErrors(err))
 }
 
 // annotateAll annotates what is wrong with several definitions.

@@ -70,6 +70,8 @@ func (b *bars) Observe(e batch.Event) {
 		b.print(fmt.Sprintf("  %-*s %s #%d %s\n", nameWidth, e.Step.Name, e.Job.Instance.Name, e.Job.ID, e.Job.Status))
 	case batch.Output:
 		b.print("  " + e.Step.Name + ": " + fault.Printable(e.Line) + "\n")
+	case batch.Logged:
+		b.print("  " + e.Level + ": " + fault.Printable(e.Message) + "\n")
 	case batch.Notice:
 		b.print("  note: " + fault.Printable(e.Message) + "\n")
 	}

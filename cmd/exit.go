@@ -8,6 +8,7 @@ import (
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/meta"
+	"batchctl/pkg/plan"
 	"batchctl/pkg/runner"
 )
 
@@ -93,7 +94,7 @@ func (a *app) say(err error) {
 	if a.json() {
 		a.document(struct {
 			Errors []errorDocument `json:"errors"`
-		}{errorDocuments(err)})
+		}{plan.SummarizeErrors(err)})
 		a.annotate(err)
 		return
 	}
@@ -102,37 +103,6 @@ func (a *app) say(err error) {
 	var refusal *meta.Refusal
 	if errors.As(err, &refusal) && refusal.Diff != "" {
 		fmt.Fprintln(a.stderr, refusal.Diff)
-	}
-}
-
-// errorDocument is an error as JSON.
-type errorDocument struct {
-	Code    string      `json:"code,omitempty"`
-	Class   fault.Class `json:"class"`
-	File    string      `json:"file,omitempty"`
-	Line    int         `json:"line,omitempty"`
-	Column  int         `json:"column,omitempty"`
-	Message string      `json:"message"`
-	Hint    string      `json:"hint,omitempty"`
-}
-
-func errorDocuments(err error) []errorDocument {
-	var list fault.List
-	if errors.As(err, &list) {
-		documents := make([]errorDocument, len(list))
-		for i, e := range list {
-			documents[i] = errorDocumentOf(e)
-		}
-		return documents
-	}
-	return []errorDocument{errorDocumentOf(err)}
-}
-
-func errorDocumentOf(err error) errorDocument {
-	at := fault.PositionOf(err)
-	return errorDocument{
-		Code: fault.CodeOf(err), Class: fault.ClassOf(err), File: at.File, Line: at.Line, Column: at.Column,
-		Message: fault.Printable(err.Error()), Hint: fault.HintOf(err),
 	}
 }
 

@@ -18,7 +18,7 @@ func newExplainCommand(a *app) *cobra.Command {
 		Use:   "explain [PART | SORT [KIND]]",
 		Short: "Explain the keys of a definition, and the kinds of readers, processors and writers",
 		Long: "explain lists what a job definition can say, from the same tables that check a definition. PART is job, param,\n" +
-			"connection, defaults or step; SORT is reader, processor or writer, and KIND one of its kinds.",
+			"connection, defaults or step; SORT is reader, processor, writer or listener, and KIND one of its kinds.",
 		Example:           "  batchctl explain\n  batchctl explain step\n  batchctl explain writers\n  batchctl explain reader csv",
 		Args:              atMost(2, "explain takes a part of a definition, or a sort and a kind"),
 		ValidArgsFunction: completeKinds,

@@ -59,7 +59,7 @@ type executionDocument struct {
 func newExecutionDocument(e *batch.JobExecution, counters batch.Counters) executionDocument {
 	return executionDocument{
 		ExecutionID: e.ID, Job: e.Instance.Name, InstanceID: e.Instance.ID, Status: e.Status,
-		ExitStatus: e.Exit.Code, ExitMessage: e.Exit.Description, Parameters: shownParameters(e.Parameters),
+		ExitStatus: e.Exit.Code, ExitMessage: e.Exit.Description, Parameters: plan.ShownParameters(e.Parameters),
 		Created: known(e.Created), Started: known(e.Started), Ended: known(e.Ended), Counters: counters.Named(),
 	}
 }
@@ -190,7 +190,7 @@ func elapsed(from, to time.Time) string {
 }
 
 func parameterText(parameters []batch.Parameter) string {
-	shown := shownParameters(parameters)
+	shown := plan.ShownParameters(parameters)
 	parts := make([]string, len(parameters))
 	for i, p := range parameters {
 		parts[i] = p.Name + "=" + shown[p.Name]

@@ -1,12 +1,14 @@
 package cmd
 
 import (
+	"context"
 	"log/slog"
 	"strconv"
 	"sync"
 	"time"
 
 	"batchctl/pkg/batch"
+	"batchctl/pkg/plan"
 )
 
 // heartbeat is how often a run without a terminal says how far it is.
@@ -65,6 +67,8 @@ func (l *logObserver) Observe(e batch.Event) {
 		l.fields(nil).Info("flow", "from", e.From, "exit_status", e.Exit, "to", e.To)
 	case batch.ChildMoved:
 		l.fields(e.Step).Info("job "+e.Job.Instance.Name, "child_execution_id", e.Job.ID, "status", e.Job.Status)
+	case batch.Logged:
+		l.fields(nil).Log(context.Background(), levelOf(e.Level), e.Message)
 	case batch.Output:
 		l.fields(e.Step).Info(e.Line, "stream", e.Stream)
 	case batch.Notice:
@@ -72,8 +76,15 @@ func (l *logObserver) Observe(e batch.Event) {
 	}
 }
 
+// levelOf is the level of a name that a definition uses.
+func levelOf(name string) slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(name)) // checked when the definition was read
+	return level
+}
+
 func parameterGroup(parameters []batch.Parameter) slog.Attr {
-	shown := shownParameters(parameters)
+	shown := plan.ShownParameters(parameters)
 	var values []any
 	for _, p := range parameters {
 		values = append(values, slog.String(p.Name, shown[p.Name]))

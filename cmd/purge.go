@@ -127,7 +127,7 @@ func newPurgeDocument(r plan.PurgeRequest, p *plan.Purged) purgeDocument {
 		d.Jobs = append(d.Jobs, purgedDocument(j))
 	}
 	for _, l := range p.Left {
-		d.Left = append(d.Left, leftInstanceDoc{l.Job, l.Execution, errorDocumentOf(l.Err)})
+		d.Left = append(d.Left, leftInstanceDoc{l.Job, l.Execution, plan.SummarizeError(l.Err)})
 	}
 	return d
 }

@@ -91,7 +91,7 @@ func (a *app) rehearsed(r *plan.Rehearsal, err error) {
 }
 
 func newRehearsalDocument(r *plan.Rehearsal, err error) rehearsalDocument {
-	d := rehearsalDocument{Job: r.Execution.Instance.Name, DryRun: true, NextRun: r.NextRun, Parameters: shownParameters(r.Execution.Parameters),
+	d := rehearsalDocument{Job: r.Execution.Instance.Name, DryRun: true, NextRun: r.NextRun, Parameters: plan.ShownParameters(r.Execution.Parameters),
 		Seconds: seconds(r.Elapsed), Steps: []rehearsedStep{}}
 	for _, s := range r.Steps {
 		one := rehearsedStep{Name: s.Name, Target: s.Target, NotTried: s.NotTried}
@@ -101,7 +101,7 @@ func newRehearsalDocument(r *plan.Rehearsal, err error) rehearsalDocument {
 		d.Steps = append(d.Steps, one)
 	}
 	if err != nil {
-		d.Errors = errorDocuments(err)
+		d.Errors = plan.SummarizeErrors(err)
 	}
 	return d
 }

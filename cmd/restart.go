@@ -10,7 +10,6 @@ import (
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
-	"batchctl/pkg/meta"
 	"batchctl/pkg/plan"
 )
 
@@ -58,16 +57,8 @@ func runRestart(a *app, c *cobra.Command, o runOptions, which string) error {
 // renderFailure is the reason why a run did not complete, and the command that continues it.
 func renderFailure(o *plan.Outcome, err error) string {
 	text := fault.Render(err)
-	if command := restartCommand(o, err); command != "" && !errors.Is(err, batch.ErrNotRestartable) {
+	if command := o.RestartCommand(err); command != "" && !errors.Is(err, batch.ErrNotRestartable) {
 		text += fmt.Sprintf("  restart: %s        (after a change of the definition: --accept-changes)\n", command)
 	}
 	return text
-}
-
-// restartCommand continues an execution, "" where none can, or another process has done so.
-func restartCommand(o *plan.Outcome, err error) string {
-	if !endStatus(o, err).Restartable() || fault.CodeOf(err) == meta.TakenOver {
-		return ""
-	}
-	return fmt.Sprintf("batchctl restart %d", o.Execution.ID)
 }

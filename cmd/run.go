@@ -193,7 +193,7 @@ func (a *app) nothingToDo(why error) error {
 // refused tells of a job that could not be started; in the report too.
 func (a *app) refused(err error, code int, r *report) error {
 	if err != nil {
-		a.publish(runDocument{Job: "batchctl", Status: notStarted, Parameters: map[string]string{}, Steps: []stepDocument{}, Errors: a.redacted(errorDocuments(err))}, r)
+		a.publish(runDocument{Job: "batchctl", Status: notStarted, Parameters: map[string]string{}, Steps: []stepDocument{}, Errors: a.redacted(plan.SummarizeErrors(err))}, r)
 		return &codedError{err: err, code: code}
 	}
 	return nil
@@ -238,12 +238,12 @@ func (a *app) conclusion(o *plan.Outcome, err error) string {
 		b.WriteString(renderFailure(o, err))
 	}
 	status, rest := statusLine(o, err)
-	if endStatus(o, err) == batch.Failed {
+	if o.Status(err) == batch.Failed {
 		status = a.red(status)
 	}
 	fmt.Fprintf(&b, "%s %s\n", status, rest)
 	if len(o.Letters) > 0 {
-		fmt.Fprintf(&b, "  list them: %s\n", listLetters(o))
+		fmt.Fprintf(&b, "  list them: %s\n", o.ListLetters())
 	}
 	return b.String()
 }

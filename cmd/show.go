@@ -12,6 +12,7 @@ import (
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/meta"
+	"batchctl/pkg/plan"
 )
 
 func newShowCommand(a *app) *cobra.Command {
@@ -98,7 +99,7 @@ func newShowDocument(d *meta.Details, lanes []meta.LaneCheckpoint) showDocument 
 	}
 	for _, s := range e.Steps {
 		sum = sum.Add(s.Counters)
-		document.Steps = append(document.Steps, showStep{newStepDocument(s, e.ID), s.Exit.Description, known(s.Started), known(s.Ended)})
+		document.Steps = append(document.Steps, showStep{plan.SummarizeStep(s, e.ID), s.Exit.Description, known(s.Started), known(s.Ended)})
 	}
 	document.executionDocument = newExecutionDocument(e, sum)
 	if d.Owner != nil {
@@ -123,7 +124,7 @@ func writeDetails(to io.Writer, d *meta.Details, lanes []meta.LaneCheckpoint) {
 	if d.Owner != nil {
 		fmt.Fprintf(w, "process\t%d on %s%s\n", d.Owner.PID, d.Owner.Host, leaseText(d))
 	}
-	shown := shownParameters(e.Parameters)
+	shown := plan.ShownParameters(e.Parameters)
 	for _, p := range e.Parameters {
 		fmt.Fprintf(w, "parameter\t%s=%s (%s%s)\n", p.Name, shown[p.Name], p.Type, notIdentifying(p))
 	}

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,109 +11,34 @@ import (
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/plan"
-	"batchctl/pkg/runner"
 )
 
-// runDocument is the summary of a run as JSON.
-type runDocument struct {
-	Job         string            `json:"job,omitempty"`
-	ExecutionID int64             `json:"execution_id,omitempty"`
-	InstanceID  int64             `json:"instance_id,omitempty"`
-	Continues   int64             `json:"continues_execution_id,omitempty"`
-	Parameters  map[string]string `json:"parameters"`
-	Status      batch.Status      `json:"status"`
-	Reason      string            `json:"reason,omitempty"` // why it was not started, where that is no error
-	ExitStatus  string            `json:"exit_status,omitempty"`
-	Meta        string            `json:"meta,omitempty"`
-	Seconds     float64           `json:"elapsed_seconds"`
-	Steps       []stepDocument    `json:"steps"`
-	DeadLetters []leftDocument    `json:"dead_letters,omitempty"`
-	ListLetters string            `json:"list_dead_letters,omitempty"` // the command that lists them
-	Errors      []errorDocument   `json:"errors,omitempty"`
-	Restart     string            `json:"restart,omitempty"` // the command that continues it
-}
-
-// leftDocument says how many dead letters of a step are where.
-type leftDocument struct {
-	Step  string `json:"step"`
-	Count int64  `json:"count"`
-	Where string `json:"where"`
-}
+// The JSON of a run is that which listeners get.
+type (
+	runDocument   = plan.Summary
+	stepDocument  = plan.StepSummary
+	errorDocument = plan.ErrorSummary
+)
 
 // notStarted is the status of a run that has no execution.
 const notStarted batch.Status = "NOT STARTED"
 
-type stepDocument struct {
-	Name        string           `json:"name"`
-	ExecutionID int64            `json:"step_execution_id"`
-	Status      batch.Status     `json:"status"`
-	ExitStatus  string           `json:"exit_status"`
-	Repeated    bool             `json:"completed_before,omitempty"` // by an earlier execution of the instance
-	Seconds     float64          `json:"elapsed_seconds"`
-	Counters    map[string]int64 `json:"counters"` // of the instance: all attempts together
-	Attempt     map[string]int64 `json:"attempt"`  // of this execution
-}
-
 func (a *app) runDocument(o *plan.Outcome, err error) runDocument {
-	e := o.Execution
-	d := runDocument{
-		Job: e.Instance.Name, ExecutionID: e.ID, InstanceID: e.Instance.ID, Continues: o.Continues,
-		Parameters: shownParameters(e.Parameters), Status: endStatus(o, err), ExitStatus: e.Exit.Code,
-		Seconds: seconds(o.Elapsed), Steps: []stepDocument{},
-	}
-	for _, s := range e.Steps {
-		d.Steps = append(d.Steps, newStepDocument(s, e.ID))
-	}
-	for _, l := range o.Letters {
-		d.DeadLetters = append(d.DeadLetters, leftDocument{l.Step, l.Count, a.secrets.Redact(l.Where)})
-		d.ListLetters = listLetters(o)
-	}
-	if err != nil {
-		d.Errors = a.redacted(errorDocuments(err))
-		d.Restart = restartCommand(o, err)
-	}
-	d.Meta = a.metaShown()
-	for name, value := range d.Parameters {
-		d.Parameters[name] = a.secrets.Redact(value)
-	}
-	return d
+	return plan.Summarize(o, err, a.secrets, a.metaShown())
 }
 
 // redacted takes secrets out of errors, for texts that do not pass through the standard streams.
 func (a *app) redacted(errors []errorDocument) []errorDocument {
-	for i, e := range errors {
-		errors[i].Message, errors[i].Hint, errors[i].File = a.secrets.Redact(e.Message), a.secrets.Redact(e.Hint), a.secrets.Redact(e.File)
-	}
-	return errors
-}
-
-func newStepDocument(s *batch.StepExecution, execution int64) stepDocument {
-	return stepDocument{
-		Name: s.Name, ExecutionID: s.ID, Status: s.Status, ExitStatus: s.Exit.Code, Repeated: s.JobID != execution,
-		Seconds: seconds(s.Ended.Sub(s.Started)), Counters: s.Total.Named(), Attempt: s.Counters.Named(),
-	}
+	return plan.RedactedErrors(errors, a.secrets)
 }
 
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
-
-const hidden = "***"
-
-func shownParameters(parameters []batch.Parameter) map[string]string {
-	shown := map[string]string{}
-	for _, p := range parameters {
-		shown[p.Name] = p.Value
-		if p.Secret {
-			shown[p.Name] = hidden
-		}
-	}
-	return shown
-}
 
 // headline is the first line of a run: the job, its execution and its parameters.
 func headline(e *batch.JobExecution) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s #%d", e.Instance.Name, e.ID)
-	shown := shownParameters(e.Parameters)
+	shown := plan.ShownParameters(e.Parameters)
 	for _, p := range e.Parameters {
 		fmt.Fprintf(&b, "  %s=%s", p.Name, shown[p.Name])
 	}
@@ -172,16 +96,6 @@ func stepLine(s *batch.StepExecution, repeated bool) string {
 	return b.String()
 }
 
-// endStatus is the status that a run ended with: what the next look at the job repository will find where the end of a run
-// that did everything could not be recorded.
-func endStatus(o *plan.Outcome, err error) batch.Status {
-	var unrecorded *runner.RecordError
-	if errors.As(err, &unrecorded) {
-		return batch.Failed
-	}
-	return o.Execution.Status
-}
-
 // statusLine says how a run ended.
 func statusLine(o *plan.Outcome, err error) (status, rest string) {
 	skipped := int64(0)
@@ -190,8 +104,8 @@ func statusLine(o *plan.Outcome, err error) (status, rest string) {
 			skipped += s.Total.Skip()
 		}
 	}
-	status = string(endStatus(o, err))
-	if skipped > 0 && endStatus(o, err) == batch.Completed {
+	status = string(o.Status(err))
+	if skipped > 0 && o.Status(err) == batch.Completed {
 		status += " WITH SKIPS"
 	}
 	rest = "in " + shortDuration(o.Elapsed)
@@ -206,11 +120,6 @@ func statusLine(o *plan.Outcome, err error) (status, rest string) {
 		rest += between + counted(l.Count, "dead letter") + " in " + l.Where
 	}
 	return status, rest
-}
-
-// listLetters is the command that lists the dead letters of an execution's instance.
-func listLetters(o *plan.Outcome) string {
-	return fmt.Sprintf("batchctl dead-letters list %d", o.Execution.ID)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

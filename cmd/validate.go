@@ -58,7 +58,7 @@ func runValidate(a *app, ctx context.Context, paths []string, parameters map[str
 		d := validateDocument{File: path, Valid: err == nil, Errors: []errorDocument{}, Warnings: append([]string{}, warnings...)}
 		if err != nil {
 			code = max(code, exitCode(err, false, false))
-			d.Errors = errorDocuments(err)
+			d.Errors = plan.SummarizeErrors(err)
 		}
 		documents = append(documents, d)
 		if !a.json() {

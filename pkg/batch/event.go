@@ -52,6 +52,24 @@ type ChunkRetried struct {
 	Err     error
 }
 
+// ChunkFailed is said when a chunk could not be read, processed or written, and its transaction, if there was one, was
+// undone. What comes next is a retry, a search for the records that are to blame, or the end of the step.
+type ChunkFailed struct {
+	Step *StepExecution
+	Err  error
+}
+
+// RecordSkipped is said of a record that was left out, once the chunk without it is committed: where it comes from, and
+// why.
+type RecordSkipped struct {
+	Step    *StepExecution
+	Ordinal int64 // its position in the input
+	Phase   SkipPhase
+	Source  string // the file, or what the reader calls its source; "" where it does not say
+	Line    int64  // 0 where the source has no lines
+	Err     error
+}
+
 // FlowMoved is said when a flow has chosen a way, by a decision or by an exit status: To is a state, "end", "fail" or
 // "stop".
 type FlowMoved struct {
@@ -80,21 +98,30 @@ type Waiting struct {
 	Message   string
 }
 
+// Logged is a line that a definition asks for.
+type Logged struct {
+	Level   string // info, warn or error
+	Message string
+}
+
 // Notice is something a person should know that changes nothing, such as a partial file that was missing.
 type Notice struct {
 	Step    *StepExecution // nil where it is about the job
 	Message string
 }
 
-func (JobStarted) event()   {}
-func (StepStarted) event()  {}
-func (StepProgress) event() {}
-func (StepRepeated) event() {}
-func (StepEnded) event()    {}
-func (JobEnded) event()     {}
-func (ChunkRetried) event() {}
-func (FlowMoved) event()    {}
-func (ChildMoved) event()   {}
-func (Output) event()       {}
-func (Waiting) event()      {}
-func (Notice) event()       {}
+func (JobStarted) event()    {}
+func (StepStarted) event()   {}
+func (StepProgress) event()  {}
+func (StepRepeated) event()  {}
+func (StepEnded) event()     {}
+func (JobEnded) event()      {}
+func (ChunkRetried) event()  {}
+func (ChunkFailed) event()   {}
+func (RecordSkipped) event() {}
+func (FlowMoved) event()     {}
+func (ChildMoved) event()    {}
+func (Output) event()        {}
+func (Waiting) event()       {}
+func (Logged) event()        {}
+func (Notice) event()        {}

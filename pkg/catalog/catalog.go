@@ -27,6 +27,8 @@ type Env struct {
 	After    func(time.Duration) <-chan time.Time // time.After, for pauses; nil where nothing is run
 	// Output takes a line that a child process has written to stdout or stderr.
 	Output func(stream, line string)
+	// Log writes a line of its level, info, warn or error, to the log.
+	Log func(level, message string)
 	// Getenv returns a variable of the environment, false where it is not set.
 	Getenv func(name string) (string, bool)
 	Scope  config.Scope

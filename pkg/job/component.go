@@ -33,8 +33,11 @@ func example(n config.Node, what string) string {
 	if n.Kind() == config.Scalar && kindName.MatchString(n.Text()) {
 		return n.Text()
 	}
-	if what == "writer" {
+	switch what {
+	case "writer":
 		return "sql"
+	case "listener":
+		return "slack"
 	}
 	return "csv"
 }

@@ -22,6 +22,7 @@ type Job struct {
 	Timeout     config.Duration        `yaml:"timeout" help:"the job stops at a chunk boundary when it takes longer; it can be restarted"`
 	Restartable bool                   `yaml:"restartable,literal" default:"true" help:"false: a failed instance is not continued"`
 	OnOverlap   Overlap                `yaml:"on_overlap" help:"when another execution of this instance is running: fail where absent; wait for 10m at most where nothing says"`
+	Listeners   Listeners              `yaml:"listeners" help:"what to do when something happens"`
 	Workdir     string                 `yaml:"workdir,literal" help:"where relative paths start, itself relative to the folder of this file"`
 
 	Path string // of the file, as the user named it

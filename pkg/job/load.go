@@ -77,6 +77,9 @@ func (j *Job) Bind(scope config.Scope, base string, secrets *config.Secrets) (*J
 		return nil, err
 	}
 	bound.document, bound.Connections = j.document, connections
+	for _, secret := range listenerSecrets(j.document.Root) {
+		secrets.AddAddress(secret)
+	}
 	for i := range bound.Connections {
 		secrets.AddPasswords(bound.Connections[i].Value.DSN)
 		bound.Connections[i].Value.locate(base)
@@ -173,8 +176,8 @@ func (j *Job) Location(local *time.Location) *time.Location {
 	return location
 }
 
-// StoredText returns the text of the definition for the job repository: passwords that stand in connection strings are
-// replaced by ***. Hash is that of the text as it is in the file.
+// StoredText returns the text of the definition for the job repository: passwords that stand in connection strings, and
+// addresses that stand in listeners, are replaced by ***. Hash is that of the text as it is in the file.
 func (j *Job) StoredText() string {
 	text := string(j.Text)
 	connections, _ := j.document.Root.Get("connections")
@@ -190,6 +193,11 @@ func (j *Job) StoredText() string {
 		default: // the YAML writes it with escapes, so only the password itself can be found
 			text = secrets.Redact(text)
 		}
+	}
+	for _, secret := range listenerSecrets(j.document.Root) {
+		var secrets config.Secrets
+		secrets.Add(secret)
+		text = secrets.Redact(text)
 	}
 	return text
 }
@@ -213,6 +221,9 @@ func hideSecrets(root config.Node, err error) error {
 			value, _ := p.Value.Get("default")
 			secrets.Add(value.Text())
 		}
+	}
+	for _, secret := range listenerSecrets(root) {
+		secrets.AddAddress(secret)
 	}
 	for _, e := range all {
 		e.Snippet, e.Message, e.Hint = secrets.Mask(e.Snippet), secrets.Redact(e.Message), secrets.Redact(e.Hint)

@@ -27,6 +27,7 @@ type Step struct {
 	StartLimit  int                           `yaml:"start_limit" default:"0" help:"how often an instance may start it; 0: as often as needed"`
 	Check       Checks                        `yaml:"check" help:"what must hold when all is written: expressions, and queries"`
 	ExitStatus  config.Expression             `yaml:"exit_status" help:"an expression for the exit status of the completed step"`
+	Listeners   Listeners                     `yaml:"listeners" help:"what to do when something happens in this step"`
 	FailOnEmpty bool                          `yaml:"fail_on_empty" default:"false" help:"fail the job, exit 9, when nothing was read"`
 
 	Node config.Node // the step's mapping
@@ -74,9 +75,9 @@ func (s *Step) Kind() StepKind {
 // fits lists the keys that a kind of step has besides name and next. A chunk-oriented one has all that no other kind is
 // made by.
 var fits = map[StepKind][]string{
-	TaskletStep:  {"tasklet", "retry", "timeout", "export", "allow_rerun", "start_limit", "check", "exit_status"},
+	TaskletStep:  {"tasklet", "retry", "timeout", "export", "allow_rerun", "start_limit", "check", "exit_status", "listeners"},
 	ParallelStep: {"parallel"},
-	ChildStep:    {"job", "timeout", "export", "allow_rerun", "start_limit", "exit_status"},
+	ChildStep:    {"job", "timeout", "export", "allow_rerun", "start_limit", "exit_status", "listeners"},
 	DecideStep:   {"decide"},
 }
 
@@ -116,6 +117,7 @@ func (s *Step) DecodeYAML(d *config.Decoder, n config.Node) error {
 	if at, ok := n.Get("workers"); ok && s.Partition != nil && s.Workers > 1 {
 		wrong.Add(at.Errorf("workers and partition both divide the work").WithCode("key_does_not_fit").WithHint("remove one of them"))
 	}
+	wrong.Add(s.Listeners.checkOfStep())
 	for _, e := range s.Export {
 		wrong.Add(checkName(e.Key, "an exported name", valueName))
 	}

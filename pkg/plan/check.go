@@ -22,6 +22,7 @@ func (p *prepared) check(secrets *config.Secrets) error {
 			wrong.Add(p.checkFlowStep(s))
 		}
 	}
+	wrong.Add(p.checkListeners(secrets))
 	return wrong.Err()
 }
 

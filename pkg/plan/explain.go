@@ -6,6 +6,7 @@ import (
 	"batchctl/pkg/catalog"
 	"batchctl/pkg/config"
 	"batchctl/pkg/job"
+	"batchctl/pkg/listeners"
 	"batchctl/pkg/processors"
 	"batchctl/pkg/readers"
 	"batchctl/pkg/tasklets"
@@ -32,6 +33,7 @@ func Explain() []Sort {
 		{"processor", kinds(processors.Table())},
 		{"writer", kinds(writers.Table())},
 		{"tasklet", kinds(tasklets.Table())},
+		{"listener", listenerKinds()},
 	}
 }
 
@@ -51,6 +53,15 @@ func Parts() []Kind {
 		{"defaults", "for every step that does not say otherwise", config.Keys(job.Defaults{})},
 		{"step", "a step, in the list below steps", config.Keys(job.Step{})},
 	}
+}
+
+// listenerKinds have the keys of every listener before their own.
+func listenerKinds() []Kind {
+	list := kinds(listeners.Table())
+	for i := range list {
+		list[i].Keys = append(config.Keys(job.Listener{}), list[i].Keys...)
+	}
+	return list
 }
 
 func kinds[T any](table catalog.Table[T]) []Kind {

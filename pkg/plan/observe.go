@@ -11,9 +11,10 @@ import (
 
 // remembering passes events on, and gives names what ended steps leave behind for later ones.
 type remembering struct {
-	to    batch.Observer
-	names *config.Names
-	mu    sync.Mutex
+	to        batch.Observer
+	names     *config.Names
+	listeners *audience // nil where there are none
+	mu        sync.Mutex
 }
 
 func (r *remembering) Observe(e batch.Event) {
@@ -26,6 +27,9 @@ func (r *remembering) Observe(e batch.Event) {
 		leave(r.names, e.Step)
 	}
 	r.to.Observe(e)
+	if r.listeners != nil {
+		r.listeners.Observe(e)
+	}
 }
 
 // redacting is the job repository as the runner sees it: descriptions are stored without secrets.

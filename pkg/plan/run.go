@@ -120,6 +120,8 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 	if l.Previous != nil {
 		outcome.Continues = l.Previous.ID
 	}
+	listeners := e.listen(ctx, p, store, l.Execution, w.Observer)
+	defer func() { listeners.end(outcome, err) }()
 	ctx, keeper, err := keep(ctx, store, l)
 	if err != nil {
 		return outcome, errors.Join(err, abort(ctx, store, l.Execution, err))
@@ -131,7 +133,7 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 		SetText("job.repository_id", store.ID())
 	a := &assembly{engine: e, prepared: p, store: store, execution: l.Execution, connections: connections, drift: drift, watcher: w.Observer}
 	a.alone, a.keeper = l.Alone, keeper
-	a.observer = &remembering{to: w.Observer, names: p.names}
+	a.observer = &remembering{to: w.Observer, names: p.names, listeners: listeners}
 	if err := a.openReplay(ctx); err != nil {
 		return outcome, errors.Join(err, abort(ctx, store, l.Execution, err))
 	}

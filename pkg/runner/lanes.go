@@ -65,7 +65,7 @@ func (s *stream) besides(ctx context.Context, number int, at batch.Checkpoint) (
 	}
 	worker.chain = &chain{processors: processors}
 	worker.lane.Lane = number
-	worker.out, worker.kept = output{}, output{}
+	worker.out, worker.kept, worker.unsaid = output{}, output{}, nil
 	worker.at, worker.next, worker.first = at, at, at.Counters
 	err = worker.insist(ctx, func() error { return worker.openWriters(ctx, at.Writer) })
 	if err != nil {
@@ -112,6 +112,7 @@ func (s *stream) take(ctx context.Context, source *source, all *lanes) error {
 		}
 		if w.err != nil {
 			s.tally.rolledBack()
+			s.tellFailure(w.err)
 			return w.err
 		}
 		if err := s.write(ctx, w); err != nil {

@@ -3,6 +3,7 @@ package runner
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/record"
@@ -30,6 +31,35 @@ func (w *work) skipRead(ordinal int64, err error) {
 // skipInput leaves an input of the chunk out.
 func (w *work) skipInput(phase batch.SkipPhase, input int, err error) {
 	w.skips = append(w.skips, skipped{ordinal: w.chunk.Origins[input].Ordinal, phase: phase, input: input, err: err})
+}
+
+// skipEvents returns what is to be said of records that a chunk leaves out. It holds nothing of the chunk.
+func (s *stream) skipEvents(w *work, skips []skipped) (events []batch.Event) {
+	for _, skip := range skips {
+		origin := skip.origin
+		if skip.input >= 0 {
+			origin = w.chunk.Origins[skip.input]
+		}
+		events = append(events, batch.RecordSkipped{
+			Step: s.execution, Ordinal: skip.ordinal, Phase: skip.phase, Source: strings.Clone(origin.Source), Line: origin.Line, Err: reason(skip.err),
+		})
+	}
+	return events
+}
+
+// tellSkips says what was left out, now that it is committed.
+func (s *stream) tellSkips() {
+	for _, event := range s.unsaid {
+		s.runner.observe(event)
+	}
+	s.unsaid = s.unsaid[:0]
+}
+
+// tellFailure says that a chunk failed: a request to stop is no failure, nor is the repetition without a refused record.
+func (s *stream) tellFailure(err error) {
+	if !final(err) && !errors.Is(err, errExcluded) {
+		s.runner.observe(batch.ChunkFailed{Step: s.execution, Err: err})
+	}
 }
 
 // inOrder returns the skips by the place of their records in the input.

@@ -38,6 +38,7 @@ type stream struct {
 	letters    record.Batch  // of the chunk in hand
 	committed  time.Time     // when at was
 	cost       time.Duration // of the last commit
+	unsaid     []batch.Event // of records left out since at
 }
 
 // stream runs a chunk-oriented step from where its checkpoint stands to its end.
@@ -188,6 +189,7 @@ func (s *stream) consume(ctx context.Context, source *source) error {
 		w.await()
 		if w.err != nil {
 			s.tally.rolledBack()
+			s.tellFailure(w.err)
 			return errors.Join(w.err, s.commitWritten(ctx))
 		}
 		if err := s.write(ctx, w); err != nil {
@@ -226,7 +228,11 @@ func (s *stream) commitWritten(ctx context.Context) error {
 	if s.next.Counters == s.at.Counters && s.next.Ordinal == s.at.Ordinal {
 		return nil
 	}
-	return s.commitAlone(ctx, s.next)
+	err := s.commitAlone(ctx, s.next)
+	if err == nil {
+		s.tellSkips()
+	}
+	return err
 }
 
 // commitAlone commits a checkpoint with no rows of its own.

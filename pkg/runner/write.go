@@ -32,7 +32,10 @@ func (s *stream) write(ctx context.Context, w *work) error {
 			break
 		}
 	}
-	if !s.inTx {
+	s.unsaid = append(s.unsaid, s.skipEvents(w, a.left)...)
+	if s.inTx {
+		s.tellSkips()
+	} else {
 		if !s.due() {
 			return nil
 		}
@@ -52,6 +55,7 @@ type attempt struct {
 	known     bool             // all inputs together were tried, and fail
 	suspect   int              // the input that was then blamed, -1: none
 	retries   int              // so far
+	left      []skipped        // out of the chunk, in the last attempt
 	next      batch.Checkpoint // what the current attempt saves
 }
 
@@ -103,7 +107,7 @@ func (a *attempt) put(ctx context.Context, tx batch.Tx) error {
 	if err := a.tally.allow(a.lane.Lane, counters, a.tolerance.Skip, skips); err != nil {
 		return err
 	}
-	a.next.Counters = counters
+	a.next.Counters, a.left = counters, skips
 	return a.writeLetters(ctx, tx, a.work, skips)
 }
 
@@ -149,6 +153,7 @@ func (a *attempt) count(skips []skipped) batch.Counters {
 // out to be committed after all, and the error where it is final. A target that is still away counts as one more attempt.
 func (a *attempt) after(ctx context.Context, err error) (done bool, _ error) {
 	a.tally.rolledBack()
+	a.tellFailure(err)
 	unknown := a.inTx && !errors.Is(err, batch.ErrRolledBack)
 	for {
 		if err := a.decide(ctx, err); err != nil {
