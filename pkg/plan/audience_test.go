@@ -383,3 +383,19 @@ func TestAStoppedJobIsToldAsStopped(t *testing.T) {
 		}
 	})
 }
+
+func TestValidateKnowsTheEnvironmentWithoutTheParameters(t *testing.T) {
+	t.Parallel()
+	onScene(t, "required", func(s *scene) {
+		s.job(`
+params: {day: {type: date, required: true}}
+steps:
+  - {name: load, reader: {type: csv, path: "${env.FOLDER}/in-${params.day}.csv"}, writer: {type: discard}}
+listeners:
+  - {on: [job.failed], type: slack, url: "${env.HOOK:-}"}
+`)
+		if _, err := s.engine().Validate(s.Context(), "job.yaml", nil); err != nil {
+			s.Error(err)
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"batchctl/pkg/batch"
+	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/job"
 	"batchctl/pkg/record"
@@ -64,7 +65,7 @@ func (e *Engine) validateUnbound(j *job.Job, reason error) ([]string, error) {
 		wrong.Add(one)
 	}
 	p := &prepared{job: j, place: j.Place(e.Folder), location: j.Location(e.Local)}
-	p.names = j.Names(nil)
+	p.names = j.Names(&config.World{}) // environment and files may be others when the job runs
 	wrong.Add(p.check(e.Secrets))
 	return warnings, wrong.Err()
 }
