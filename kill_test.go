@@ -133,9 +133,11 @@ func TestKilledProcessIsRestartedExactly(t *testing.T) {
 	}
 }
 
-// moment is when to kill. It takes longer to begin where servers have to be reached first.
-func (k killTarget) moment(random *rand.Rand) time.Duration {
+// moment is when to kill. It takes longer to begin where servers have to be reached first. A machine that has much else to
+// do needs more time for what cannot be divided, the end of a load above all: so later attempts get more of it.
+func (k killTarget) moment(random *rand.Rand, attempt int) time.Duration {
 	after := time.Duration(20+random.IntN(180)) * time.Millisecond
+	after += after * time.Duration(attempt/30)
 	if k.onServer {
 		return 3 * after
 	}
@@ -157,7 +159,7 @@ func killOneLoad(t *testing.T, target killTarget, seed uint64) int {
 		if !place.launched() {
 			args = []string{"run", "job.yaml"}
 		}
-		code, killed, output := place.run(t, target.moment(random), args...)
+		code, killed, output := place.run(t, target.moment(random, attempt), args...)
 		if killed {
 			kills++
 		} else if code == 2 && place.status() == "COMPLETED" {

@@ -127,4 +127,3 @@ func TestSQLTaskletRefusesWhatCannotHold(t *testing.T) {
 		})
 	}
 }
-

@@ -143,7 +143,7 @@ func TestWorkersCrashedAnywhereLoadEveryRecordOnce(t *testing.T) {
 	}
 	p.wantLoaded(t, o, records)
 	points := whole.Points()
-	stride := len(points)/40 + 1
+	stride := len(points)/12 + 1
 	if soaking() {
 		stride = 1
 	}
@@ -153,7 +153,7 @@ func TestWorkersCrashedAnywhereLoadEveryRecordOnce(t *testing.T) {
 			resumed += p.crashWorkers(t, i, points[i], mode, records)
 		}
 	}
-	if resumed < 20 {
+	if resumed < 10 {
 		t.Errorf("only %d crashes were followed by a restart", resumed)
 	}
 }
