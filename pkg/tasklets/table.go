@@ -11,6 +11,7 @@ import (
 func Table() catalog.Table[batch.Tasklet] {
 	return catalog.Table[batch.Tasklet]{
 		catalog.Define("sql", "runs SQL statements: in one transaction, or each on its own", newSQL),
+		catalog.Define("exec", "runs a program", newExec),
 		catalog.Define("set", "puts values into the job's context, for later steps", newSet),
 		catalog.Define("sleep", "waits", newSleep),
 	}
