@@ -113,6 +113,35 @@ func (in *Input) Read(b []byte) (int, error) {
 // in the text as single bytes 0xff, which no UTF-8 has.
 func (in *Input) Encoding() string { return in.encoding }
 
+// Compression returns how the file is compressed: none, gzip, zstd or bzip2.
+func (in *Input) Compression() string { return in.compression }
+
+// Size returns how long the text is. Where the file is not the text, it reads to the end of it.
+func (in *Input) Size(ctx context.Context) (int64, error) {
+	if in.text == nil {
+		info, err := in.file.Stat()
+		if err != nil {
+			return 0, err
+		}
+		return info.Size(), nil
+	}
+	for size := int64(0); ; {
+		if err := ctx.Err(); err != nil {
+			return 0, context.Cause(ctx)
+		}
+		n, err := io.CopyN(io.Discard, in.text, passed)
+		if size += n; err == io.EOF {
+			return size, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// passed is how many bytes are passed over between two looks at the context.
+const passed = 4 << 20
+
 // Consumed returns how many bytes of the file itself have been read for the text up to an offset: for progress.
 func (in *Input) Consumed(offset int64) int64 {
 	if in.text == nil {
@@ -134,12 +163,11 @@ func (in *Input) GoTo(ctx context.Context, offset int64) error {
 		}
 		return err
 	}
-	const stride = 4 << 20 // between looks at ctx
 	for offset > 0 {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		n, err := io.CopyN(io.Discard, in.text, min(stride, offset))
+		n, err := io.CopyN(io.Discard, in.text, min(passed, offset))
 		offset -= n
 		if err == io.EOF {
 			return io.ErrUnexpectedEOF

@@ -48,6 +48,7 @@ type CSVReader struct {
 
 	window   window
 	line     int64 // of the first pending byte
+	until    int64 // no record is read that begins here or behind
 	record   CSVRecord
 	fields   []CSVField // memory for record.Fields, the first count in use
 	count    int
@@ -74,7 +75,7 @@ type CSVField struct {
 func NewCSVReader(o CSVReaderOptions) (*CSVReader, error) {
 	c := &CSVReader{
 		name: o.Name, delimiter: []byte(o.Delimiter), quote: o.Quote, quoting: !o.NoQuote, escape: o.Escape,
-		comment: []byte(o.Comment), lenient: o.Lenient, max: o.MaxRecord,
+		comment: []byte(o.Comment), lenient: o.Lenient, max: o.MaxRecord, until: limitOf(0),
 	}
 	if o.Delimiter == "" {
 		c.delimiter = []byte{','}
@@ -157,6 +158,9 @@ func (c *CSVReader) SkipLine() error {
 // record, and Next can be called again; after any other error it cannot.
 func (c *CSVReader) Next() error {
 	for {
+		if c.window.offset() >= c.until {
+			return io.EOF
+		}
 		b := c.window.pending()
 		end := bytes.IndexByte(b, '\n')
 		if end < 0 {

@@ -33,6 +33,7 @@ type JSONReader struct {
 	scan    jsonScanner
 	record  JSONRecord
 	line    int64 // of the first pending byte
+	until   int64 // no line is read that begins here or behind
 	before  int64 // elements before it
 	ended   bool
 	failed  error // what made it impossible to go on
@@ -58,7 +59,7 @@ type JSONField struct {
 
 // NewJSONReader returns a reader without input; call Reset.
 func NewJSONReader(o JSONReaderOptions) *JSONReader {
-	j := &JSONReader{options: o, max: o.MaxRecord}
+	j := &JSONReader{options: o, max: o.MaxRecord, until: limitOf(0)}
 	if j.max <= 0 {
 		j.max = DefaultMaxRecord
 	}
@@ -113,6 +114,9 @@ func (j *JSONReader) Next() error {
 
 func (j *JSONReader) nextLine() error {
 	for {
+		if j.window.offset() >= j.until {
+			return io.EOF
+		}
 		b := j.window.pending()
 		end := bytes.IndexByte(b, '\n')
 		if end < 0 {
@@ -240,20 +244,24 @@ func (j *JSONReader) columnBehindIndent(column int) int {
 // discardLine refuses the pending line for its size and consumes it.
 func (j *JSONReader) discardLine(cut []byte) error {
 	j.record.Raw = bytes.Clone(cut)
+	if err := j.skipLine(); err != nil {
+		return err
+	}
+	return tooLarge(j.options.Name, j.record.Line, j.max).WithHint("set max_record where such records are meant")
+}
+
+// skipLine consumes the pending line, whatever it holds. Its error is what ended the input before its end.
+func (j *JSONReader) skipLine() error {
 	j.line++
 	for {
 		b := j.window.pending()
 		if i := bytes.IndexByte(b, '\n'); i >= 0 {
 			j.window.at += i + 1
-			break
+			return nil
 		}
 		j.window.at = j.window.end
 		if !j.window.more() {
-			break
+			return j.window.err
 		}
 	}
-	if j.window.err != nil {
-		return j.window.err
-	}
-	return tooLarge(j.options.Name, j.record.Line, j.max).WithHint("set max_record where such records are meant")
 }

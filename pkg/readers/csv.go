@@ -70,6 +70,10 @@ func newCSV(conf *csvConf, env *catalog.Env) (batch.Reader, error) {
 	if err := setFormat(&r.format, conf, env); err != nil {
 		return nil, err
 	}
+	source.sharing = sharing{
+		kind: "csv", byLine: true, format: &r.format, open: r.Open, schema: r.Schema, take: r.take, value: r.valueAtHand,
+		columns: func() []string { return r.names },
+	}
 	if !conf.Header && len(conf.Columns.columns) == 0 {
 		return nil, fault.New(fault.Definition, "reader csv: header: false needs columns").
 			WithHint("name them in their order: columns: [id, name], or with types: columns: {id: int, name: text}")
@@ -132,11 +136,13 @@ func layoutOf(key, pattern string) (string, error) {
 
 // Open reads the header of the file that from stands in, and goes on behind from.
 func (r *csvReader) Open(ctx context.Context, from batch.State) error {
-	names, err := r.open(from)
+	from, err := r.beginning(from)
 	if err != nil {
 		return err
 	}
-	r.names = names
+	if r.names, err = r.open(from); err != nil {
+		return err
+	}
 	return r.enter(ctx, from)
 }
 
@@ -209,6 +215,24 @@ func (r *csvReader) value(c *csvColumn, text string, quoted bool) (record.Value,
 		return record.NullValue, nil
 	}
 	return r.format.Parse(c.kind, text)
+}
+
+// valueAtHand returns what the record at hand has in a column; null where it has none, or not what its type asks for.
+func (r *csvReader) valueAtHand(column string) record.Value {
+	rec, i := r.scan.Record(), slices.Index(r.names, column)
+	if i < 0 || i >= len(rec.Fields) || len(rec.Fields) != len(r.columns) && !r.conf.Lenient {
+		return record.NullValue
+	}
+	f := rec.Fields[i]
+	text := rec.Raw[f.Start:f.End]
+	if f.Escaped {
+		text = r.scan.AppendField(nil, rec.Raw, f)
+	}
+	v, err := r.value(&r.columns[i], record.String(text), f.Quoted)
+	if err != nil {
+		return record.NullValue
+	}
+	return v
 }
 
 func (r *csvReader) lineAtHand() (raw []byte, line int64) {

@@ -60,6 +60,8 @@ type scanner interface {
 	Next() error
 	Position() format.Position
 	Tail() []byte
+	Until(offset int64)
+	Advance(to int64) error
 }
 
 // fileSource is the files of a reader, in order, and the place in them. It names a file as the definition does: by its
@@ -74,6 +76,7 @@ type fileSource struct {
 	lines bool
 	// trailer is nil where files have none.
 	trailer *trailer
+	sharing sharing
 
 	files  []string     // names, found at the first run
 	index  int          // of the file being read
@@ -306,6 +309,10 @@ func (s *fileSource) Progress() (done, total int64) {
 // measure adds up the sizes of the files, for Progress. A file that cannot be looked at counts nothing.
 func (s *fileSource) measure() {
 	total := int64(0)
+	if share := s.sharing.place; share != nil && share.From != nil {
+		s.measureShare(share)
+		return
+	}
 	s.passed = 0
 	for i, name := range s.files {
 		if i == s.index {
@@ -386,29 +393,48 @@ func (s *fileSource) read(ctx context.Context, bad func(error) error) error {
 			if s.count&31 == 0 {
 				s.progress()
 			}
-			return nil
+			if s.sharing.only == nil || s.mine(false) {
+				return nil
+			}
+			if err := s.passOn(ctx); err != nil {
+				return err
+			}
 		case err == io.EOF:
-			if err := s.next(); err != nil {
+			if err := s.end(); err != nil {
 				return err
 			}
 		case fault.ClassOf(err).Data():
 			s.count++
-			return bad(err)
+			if err = bad(err); s.mine(true) {
+				return err
+			}
 		default:
 			return s.failed(err)
 		}
 	}
 }
 
+// end passes on to the next file, at the end of the one at hand.
+func (s *fileSource) end() error {
+	if s.input != nil {
+		if err := s.atBorder(); err != nil {
+			return err
+		}
+	}
+	return s.next()
+}
+
 // pastTrailer looks whether what the scanner returned is the trailer, behind it, or the end that lacks one. again: the
 // trailer was met, and is no record.
 func (s *fileSource) pastTrailer(scanned error) (again bool, err error) {
 	switch {
-	case scanned == io.EOF && !s.trailer.met:
+	case scanned == io.EOF && !s.trailer.met && s.ends():
 		return false, s.trailer.missing(s)
 	case scanned == io.EOF:
 		return false, nil
 	case s.trailer.met && (scanned == nil || fault.ClassOf(scanned).Data()):
+		return false, s.trailer.behind(s)
+	case scanned == nil && s.trailer.is() && !s.ends():
 		return false, s.trailer.behind(s)
 	case scanned == nil && s.trailer.is():
 		return true, s.trailer.meet(s)

@@ -88,11 +88,19 @@ func newObjects(conf *objectsConf, o format.JSONReaderOptions, env *catalog.Env)
 	o.MaxRecord = int(conf.MaxRecord)
 	scan := format.NewJSONReader(o)
 	source.scan, source.lines = scan, o.Lines
-	return &objectReader{fileSource: source, conf: conf, scan: scan, format: record.Format{Location: env.Location}}, nil
+	r := &objectReader{fileSource: source, conf: conf, scan: scan, format: record.Format{Location: env.Location}}
+	source.sharing = sharing{
+		kind: "json", byLine: o.Lines, format: &r.format, open: r.Open, schema: r.Schema, take: r.take, value: r.valueAtHand,
+	}
+	return r, nil
 }
 
 // Open goes on behind from.
 func (r *objectReader) Open(ctx context.Context, from batch.State) error {
+	from, err := r.beginning(from)
+	if err != nil {
+		return err
+	}
 	names, err := r.open(from)
 	if err != nil {
 		return err
@@ -158,6 +166,31 @@ func (r *objectReader) take(into *record.Chunk) error {
 		row[at] = v
 	}
 	return r.trailer.add(r.schema, row)
+}
+
+// valueAtHand returns what the object at hand has in a column: null where that is absent, or not what its type asks for. Of
+// a key without a type it is the text.
+func (r *objectReader) valueAtHand(column string) record.Value {
+	rec := r.scan.Record()
+	at := slices.IndexFunc(rec.Fields, func(f format.JSONField) bool { return string(f.Key) == column })
+	if at < 0 {
+		return record.NullValue
+	}
+	arena, raw := &r.sharing.scratch.In.Arena, record.String(rec.Raw)
+	arena.Reset()
+	v := rec.Fields[at].Value(raw, arena)
+	i, declared := r.schema.Index(column)
+	if declared && r.typed() {
+		v, err := r.value(&rec.Fields[at], i, raw, arena)
+		if err != nil {
+			return record.NullValue
+		}
+		return v
+	}
+	if v.IsNull() || v.Kind() == record.Int && r.sharing.only != nil && r.sharing.only.Modulo > 0 {
+		return v
+	}
+	return record.OfText(record.String(v.AppendCanonical(nil)))
 }
 
 func (r *objectReader) lineAtHand() (raw []byte, line int64) {

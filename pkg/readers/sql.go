@@ -29,7 +29,7 @@ type sqlReader struct {
 	conf    *sqlConf
 	env     *catalog.Env
 	binds   *sqlBinds
-	share   *sqlShare // what is read of the result; nil: all
+	share   *columnShare // what is read of the result; nil: all
 	columns []sqldb.Column
 	schema  *record.Schema
 

@@ -14,39 +14,11 @@ import (
 	"batchctl/pkg/sqldb"
 )
 
-// sqlShare is a part of the rows of a query: a condition on one of its columns. The shares of a division are disjoint and
-// together all rows, those with null in the column among them.
-type sqlShare struct {
-	Column string       `json:"column"`
-	Modulo int64        `json:"modulo,omitempty"` // rows whose remainder is Is; null counts as remainder 0
-	Is     int64        `json:"is"`
-	From   *sqlKeyText  `json:"from_key,omitempty"` // from here; nil: from the smallest, null included
-	To     *sqlKeyText  `json:"to_key,omitempty"`   // below this; nil: to the largest
-	Range  bool         `json:"range,omitempty"`
-	Value  *sqlKeyText  `json:"value_key,omitempty"` // rows with this value
-	Rest   []sqlKeyText `json:"rest,omitempty"`      // rows with none of these values, null included
-	// For people and definitions: From, To and Value as texts.
-	FromText  *string `json:"from,omitempty"`
-	ToText    *string `json:"to,omitempty"`
-	ValueText *string `json:"value,omitempty"`
-}
-
 // shareBind is what the values of a share are called as binds.
 const shareBind = "batchctl_share_"
 
-// values are those that the condition binds, in the order of their numbers.
-func (s *sqlShare) values() []sqlKeyText {
-	var all []sqlKeyText
-	for _, v := range []*sqlKeyText{s.From, s.To, s.Value} {
-		if v != nil {
-			all = append(all, *v)
-		}
-	}
-	return append(all, s.Rest...)
-}
-
 // condition is the share as SQL.
-func (s *sqlShare) condition() string {
+func (s *columnShare) condition() string {
 	column, bound := "q."+quoteSQLName(s.Column), 0
 	bind := func() string {
 		bound++
@@ -72,7 +44,7 @@ func (s *sqlShare) condition() string {
 	return "(" + column + " is null or " + column + " not in (" + strings.Join(binds, ", ") + "))"
 }
 
-func (s *sqlShare) interval(column string, bind func() string) string {
+func (s *columnShare) interval(column string, bind func() string) string {
 	switch {
 	case s.From == nil && s.To == nil:
 		return "1 = 1"
@@ -86,7 +58,7 @@ func (s *sqlShare) interval(column string, bind func() string) string {
 }
 
 // argument returns the value of a bind of the share.
-func (s *sqlShare) argument(d sqldb.Dialect, name string) (any, bool) {
+func (s *columnShare) argument(d sqldb.Dialect, name string) (any, bool) {
 	var i int
 	if s == nil {
 		return nil, false
@@ -109,7 +81,7 @@ func (r *sqlReader) text() string {
 
 // Take implements batch.Divisible.
 func (r *sqlReader) Take(share json.RawMessage) error {
-	r.share = new(sqlShare)
+	r.share = new(columnShare)
 	return json.Unmarshal(share, r.share)
 }
 
@@ -147,25 +119,6 @@ func (r *sqlReader) dividedBy(ctx context.Context, d batch.Division) (record.Kin
 	return kind, nil
 }
 
-// divisible reports whether a column of a kind can be divided in a way.
-func divisible(by string, kind record.Kind) (fits bool, hint string) {
-	switch by {
-	case "modulo":
-		return kind == record.Int, "modulo is for whole numbers; use range or values"
-	case "range":
-		switch kind {
-		case record.Int, record.Decimal, record.Float, record.Date, record.DateTime, record.Text:
-			return true, ""
-		}
-		return false, "range is for numbers, dates and texts; use values"
-	}
-	switch kind {
-	case record.Int, record.Text, record.Date, record.Bool, record.Decimal:
-		return true, ""
-	}
-	return false, "values is for whole numbers, decimals, texts, dates and booleans; use range"
-}
-
 // Divide implements batch.Divisible. Whole numbers are divided evenly between the smallest and the largest, everything else
 // so that the shares have about the same number of rows now.
 func (r *sqlReader) Divide(ctx context.Context, d batch.Division) ([]json.RawMessage, error) {
@@ -173,58 +126,20 @@ func (r *sqlReader) Divide(ctx context.Context, d batch.Division) ([]json.RawMes
 	if err != nil {
 		return nil, err
 	}
-	var shares []sqlShare
 	switch d.By {
 	case "modulo":
-		for i := range d.Count {
-			shares = append(shares, sqlShare{Column: d.Column, Modulo: int64(d.Count), Is: int64(i)})
-		}
-	case "values":
-		shares, err = r.byValues(d, kind)
+		return marshalShares(moduloShares(d))
 	case "range":
-		shares, err = r.byRange(ctx, d, kind)
+		return r.byRange(ctx, d, kind)
 	}
+	shares, err := valueShares(d, kind, &record.Format{Location: r.env.Location})
 	if err != nil {
-		return nil, err
+		return nil, r.conf.Query.Node.Wrap(err, "")
 	}
-	all := make([]json.RawMessage, len(shares))
-	for i := range shares {
-		if all[i], err = json.Marshal(&shares[i]); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
+	return marshalShares(shares)
 }
 
-func (r *sqlReader) byValues(d batch.Division, kind record.Kind) ([]sqlShare, error) {
-	rest := sqlShare{Column: d.Column}
-	var shares []sqlShare
-	seen := map[string]bool{}
-	format := &record.Format{Location: r.env.Location}
-	for _, v := range d.Values {
-		typed, err := format.Convert(v, kind)
-		if err != nil {
-			return nil, r.conf.Query.Node.Errorf("partition: value %s does not fit column %s, which is %s", v.String(), d.Column, kind).WithCode("bad_partition").
-				WithHint("write the values as they stand in the column")
-		}
-		key := keyText(typed)
-		text := string(typed.AppendCanonical(nil))
-		if seen[text] {
-			return nil, r.conf.Query.Node.Errorf("partition: value %s stands twice", text).WithCode("bad_partition").WithHint("each value makes one share")
-		}
-		seen[text] = true
-		shares = append(shares, sqlShare{Column: d.Column, Value: &key, ValueText: &text})
-		rest.Rest = append(rest.Rest, key)
-	}
-	if len(shares) == 0 {
-		return []sqlShare{{Column: d.Column, Range: true}}, nil
-	}
-	return append(shares, rest), nil
-}
-
-// byRange divides by borders: the first share has what is below the first of them and null, the last what is from the
-// last of them on, so that nothing falls between, whatever is there by the time it is read.
-func (r *sqlReader) byRange(ctx context.Context, d batch.Division, kind record.Kind) ([]sqlShare, error) {
+func (r *sqlReader) byRange(ctx context.Context, d batch.Division, kind record.Kind) ([]json.RawMessage, error) {
 	var borders []record.Value
 	err := r.asking(ctx, func(q sqldb.Querier) (err error) {
 		if kind == record.Int {
@@ -237,14 +152,7 @@ func (r *sqlReader) byRange(ctx context.Context, d batch.Division, kind record.K
 	if err != nil {
 		return nil, err
 	}
-	shares := []sqlShare{{Column: d.Column, Range: true}}
-	for _, border := range borders {
-		key, text := keyText(border), string(border.AppendCanonical(nil))
-		last := &shares[len(shares)-1]
-		last.To, last.ToText = &key, &text
-		shares = append(shares, sqlShare{Column: d.Column, Range: true, From: &key, FromText: &text})
-	}
-	return shares, nil
+	return marshalShares(rangeShares(d, borders))
 }
 
 // asking calls fn with a connection.
