@@ -10,7 +10,7 @@ type Partition struct {
 	By          string        `yaml:"by,required" enum:"range|modulo|values|files" help:"range: borders in a column, or places in a file; modulo: the remainder of a whole number; values: a share for each value and one for the rest; files: a share for each file"`
 	Column      string        `yaml:"column" help:"what the records are divided by"`
 	Count       int           `yaml:"count" default:"4" help:"how many shares, of range and modulo; kept for the life of the instance"`
-	MaxParallel int           `yaml:"max_parallel" default:"0" help:"how many run at a time; 0: all"`
+	MaxParallel int           `yaml:"max_parallel" default:"4" help:"how many run at a time"`
 	Values      []config.Node `yaml:"values" help:"of values: the list"`
 	Connection  string        `yaml:"connection" help:"of values: where the query is run"`
 	Query       config.SQL    `yaml:"query" help:"of values: a query whose first column is the list"`
@@ -30,8 +30,8 @@ func (p *Partition) DecodeYAML(d *config.Decoder, n config.Node) error {
 	if at, ok := n.Get("count"); ok && p.Count != 0 && (p.Count < 1 || p.Count > MaxPartitions) {
 		wrong.Add(at.Errorf("count: expected 1 to %d, got %d", MaxPartitions, p.Count).WithHint("about as many as there are cores is a good number"))
 	}
-	if at, ok := n.Get("max_parallel"); ok && p.MaxParallel < 0 {
-		wrong.Add(at.Errorf("max_parallel: expected 0 or more, got %d", p.MaxParallel).WithHint("0 runs all at a time"))
+	if at, ok := n.Get("max_parallel"); ok && p.MaxParallel < 1 {
+		wrong.Add(at.Errorf("max_parallel: expected 1 or more, got %d", p.MaxParallel).WithHint("about as many as there are cores is a good number; 1 runs them one after the other"))
 	}
 	if p.By != "" {
 		wrong.Add(p.checkKeys(n))

@@ -17,39 +17,37 @@ import (
 	"batchctl/pkg/sqldb"
 )
 
-// maxParallel is how many shares of a step run at a time where the definition does not say.
-const maxParallel = 4
-
 // partition says how a step is divided.
 func (a *assembly) partition(s *job.Step) *runner.Partition {
-	p := &runner.Partition{MaxParallel: s.Partition.MaxParallel}
-	if p.MaxParallel == 0 {
-		p.MaxParallel = maxParallel
+	return &runner.Partition{
+		MaxParallel: s.Partition.MaxParallel,
+		Shares: func(ctx context.Context, step *batch.StepExecution, kept []runner.Share) ([]runner.Share, error) {
+			if kept == nil {
+				return a.divide(ctx, s, step)
+			}
+			if len(kept) > 0 && kept[0].Asked != s.Partition.Count {
+				a.observer.Observe(batch.Notice{Step: step, Message: fmt.Sprintf("the input was divided into %d partitions when the step began, and stays so; count: %d does not count for this instance",
+					len(kept), s.Partition.Count)})
+			}
+			return kept, nil
+		},
+		Worker: func(share runner.Share) *runner.Step {
+			worker := a.chunkStep(s, &share)
+			worker.Check, worker.Export, worker.ExitStatus, worker.FailOnEmpty = nil, nil, nil, false
+			worker.Rate /= float64(min(s.Partition.MaxParallel, max(1, share.Count)))
+			worker.Timeout = 0
+			return worker
+		},
 	}
-	p.Shares = func(ctx context.Context, step *batch.StepExecution, kept []runner.Share) ([]runner.Share, error) {
-		if kept == nil {
-			return a.divide(ctx, s, step)
-		}
-		if s.Partition.By != "values" && s.Partition.By != "files" && len(kept) != s.Partition.Count {
-			a.observer.Observe(batch.Notice{Step: step, Message: fmt.Sprintf("the input was divided into %d partitions when the step began, and stays so; count: %d does not count for this instance",
-				len(kept), s.Partition.Count)})
-		}
-		return kept, nil
-	}
-	p.Worker = func(share runner.Share) *runner.Step {
-		worker := a.chunkStep(s, &share)
-		worker.Check, worker.Export, worker.ExitStatus, worker.FailOnEmpty = nil, nil, nil, false
-		worker.Rate /= float64(p.MaxParallel)
-		worker.Timeout = 0
-		return worker
-	}
-	return p
 }
 
 // divide asks the reader for the shares of its input.
 func (a *assembly) divide(ctx context.Context, s *job.Step, step *batch.StepExecution) ([]runner.Share, error) {
 	names, live := a.stepScope(s, step, nil)
-	b := newBuilder(names, a.env(s, live))
+	return a.divideWith(ctx, s, newBuilder(names, a.env(s, live)))
+}
+
+func (a *assembly) divideWith(ctx context.Context, s *job.Step, b *builder) ([]runner.Share, error) {
 	reader, err := b.reader(s.Reader)
 	if err != nil {
 		return nil, err
@@ -65,13 +63,27 @@ func (a *assembly) divide(ctx context.Context, s *job.Step, step *batch.StepExec
 	}
 	parts, err := divisible.Divide(ctx, division)
 	if err != nil {
-		return nil, placed(s.Reader, err)
+		return nil, placedInPartition(s, err)
+	}
+	if len(parts) > job.MaxPartitions {
+		return nil, s.Partition.Node.Errorf("partition: %d files are found, and a step has at most %d partitions", len(parts), job.MaxPartitions).WithCode("bad_partition").
+			WithHint("divide by modulo or range of a column, where each partition reads all files; or load fewer files at a time")
 	}
 	shares := make([]runner.Share, len(parts))
 	for i, part := range parts {
-		shares[i] = runner.Share{Name: fmt.Sprintf("partition%d", i), Index: i, Of: part}
+		shares[i] = runner.Share{Name: shareName(i), Index: i, Count: len(parts), Asked: s.Partition.Count, Of: part}
 	}
 	return shares, nil
+}
+
+func shareName(index int) string { return fmt.Sprintf("partition%d", index) }
+
+// placedInPartition gives an error of a division the place of the partition where it has none.
+func placedInPartition(s *job.Step, err error) error {
+	if fault.PositionOf(err).Line != 0 || fault.PositionOf(err).File != "" {
+		return err
+	}
+	return s.Partition.Node.Wrap(err, "")
 }
 
 func asDivisible(s *job.Step, reader batch.Reader) (batch.Divisible, error) {
@@ -79,11 +91,24 @@ func asDivisible(s *job.Step, reader batch.Reader) (batch.Divisible, error) {
 		return divisible, nil
 	}
 	return nil, s.Partition.Node.Errorf("partition: reader %s cannot be divided", s.Reader.Type).WithCode("bad_partition").
-		WithHint("sql, csv and jsonl can")
+		WithHint("sql, csv, jsonl and json can")
 }
 
 // division is what the definition says, with the values that it lists, or that its query finds.
 func (a *assembly) division(ctx context.Context, s *job.Step, b *builder) (batch.Division, error) {
+	d, err := listedDivision(s, b)
+	if err != nil || s.Partition.Query.Text == "" {
+		return d, err
+	}
+	d.Values, err = a.queriedValues(ctx, s, b)
+	if err == nil && len(d.Values) > job.MaxPartitions-1 {
+		err = s.Partition.Node.Errorf("partition: the query has %d values, and a step at most %d partitions", len(d.Values), job.MaxPartitions).WithHint("use by: range or by: modulo")
+	}
+	return d, err
+}
+
+// listedDivision is what the definition says, without the values that its query finds.
+func listedDivision(s *job.Step, b *builder) (batch.Division, error) {
 	p := s.Partition
 	d := batch.Division{By: p.By, Column: p.Column, Count: p.Count}
 	for _, n := range p.Values {
@@ -93,15 +118,7 @@ func (a *assembly) division(ctx context.Context, s *job.Step, b *builder) (batch
 		}
 		d.Values = append(d.Values, v.Value)
 	}
-	if p.Query.Text == "" {
-		return d, nil
-	}
-	var err error
-	d.Values, err = a.queriedValues(ctx, s, b)
-	if err == nil && len(d.Values) > job.MaxPartitions-1 {
-		err = p.Node.Errorf("partition: the query has %d values, and a step at most %d partitions", len(d.Values), job.MaxPartitions).WithHint("use by: range or by: modulo")
-	}
-	return d, err
+	return d, nil
 }
 
 func (a *assembly) queriedValues(ctx context.Context, s *job.Step, b *builder) (values []record.Value, err error) {
@@ -131,7 +148,14 @@ func shareScope(below config.Scope, share *runner.Share) config.Scope {
 	if share == nil {
 		return below
 	}
-	names := job.PartitionNames(below).SetText("partition.name", share.Name).SetInt("partition.index", int64(share.Index))
+	names := job.PartitionNames(below).SetText("partition.name", share.Name).SetInt("partition.index", int64(share.Index)).
+		SetInt("partition.count", int64(share.Count))
+	if len(share.Of) == 0 {
+		return names
+	}
+	for _, name := range []string{"from", "to", "value", "file"} { // which of them there are depends on the division
+		names.Set("partition."+name, record.NullValue)
+	}
 	var members map[string]json.RawMessage
 	_ = json.Unmarshal(share.Of, &members) // a reader made it: an object
 	for name, raw := range members {
@@ -168,6 +192,42 @@ func (p *prepared) checkPartition(s *job.Step) error {
 	_, err = asDivisible(s, reader)
 	wrong.Add(err)
 	return wrong.Err()
+}
+
+// sampleShare stands for a share of a step before its input is divided, as far as it is known then; nil where the step
+// has none.
+func sampleShare(s *job.Step) *runner.Share {
+	if s.Partition == nil {
+		return nil
+	}
+	return &runner.Share{Name: shareName(0), Count: s.Partition.Count}
+}
+
+// lookAtPartition asks the reader of a step whether its input can be divided as the step says.
+func lookAtPartition(ctx context.Context, b *builder, s *job.Step) error {
+	if s.Partition == nil {
+		return nil
+	}
+	reader, err := b.reader(s.Reader)
+	if err != nil {
+		return nil // told elsewhere, or not known yet
+	}
+	defer reader.Close()
+	divisible, err := asDivisible(s, reader)
+	if err != nil {
+		return nil
+	}
+	division, err := listedDivision(s, b)
+	if isLater(err) {
+		return nil
+	}
+	if err == nil {
+		err = divisible.Fits(ctx, division)
+	}
+	if err != nil {
+		return placedInPartition(s, err)
+	}
+	return nil
 }
 
 // writtenPaths finds the paths in a writer's definition, also in writers within it.

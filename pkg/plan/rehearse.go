@@ -125,7 +125,7 @@ func (s *stage) leaveOut(step *job.Step) {
 
 func (s *stage) rehearse(ctx context.Context, step *job.Step) error {
 	tried := RehearsedStep{Name: step.Name}
-	names, _ := s.stepScope(step, &batch.StepExecution{}, nil)
+	names, _ := s.stepScope(step, &batch.StepExecution{}, sampleShare(step))
 	tried.Target = target(names, s.prepared.place.Base, step)
 	if tried.NotTried = s.obstacle(names, step); tried.NotTried != "" {
 		s.leftOut = true
@@ -153,22 +153,45 @@ func (s *stage) left() time.Duration {
 	return max(1, bound-s.engine.Now().Sub(s.execution.Started))
 }
 
-// tryStep is a step whose writer is checked, and then left out.
+// tryStep is a step whose writer is checked, and then left out. One with partitions is divided, and its shares are tried
+// one after the other.
 func (s *stage) tryStep(step *job.Step) runner.Step {
+	if step.Partition == nil {
+		return *s.tryShare(step, nil)
+	}
 	return runner.Step{
-		Name: step.Name, Chunk: step.ChunkSize(), FailOnEmpty: step.FailOnEmpty, Tolerance: s.tolerance(step),
-		Claim: func(context.Context, int) (batch.Ledger, batch.StepKey, error) {
-			return new(scratch), batch.StepKey{}, nil
-		},
-		Build: func(_ context.Context, execution *batch.StepExecution, _ batch.Checkpoint) (*runner.Components, error) {
-			return s.components(step, execution)
+		Name: step.Name, FailOnEmpty: step.FailOnEmpty, Tolerance: s.tolerance(step),
+		Partition: &runner.Partition{
+			MaxParallel: 1,
+			Shares: func(ctx context.Context, execution *batch.StepExecution, _ []runner.Share) ([]runner.Share, error) {
+				names, _ := s.stepScope(step, execution, nil)
+				return s.divideWith(ctx, step, newBuilder(names, s.look(step, names)))
+			},
+			Worker: func(share runner.Share) *runner.Step {
+				worker := s.tryShare(step, &share)
+				worker.FailOnEmpty, worker.Export = false, nil
+				return worker
+			},
 		},
 		Export: func(execution *batch.StepExecution) (batch.Context, error) { return s.export(step, execution) },
 	}
 }
 
-func (s *stage) components(step *job.Step, execution *batch.StepExecution) (*runner.Components, error) {
-	names, _ := s.stepScope(step, execution, nil)
+func (s *stage) tryShare(step *job.Step, share *runner.Share) *runner.Step {
+	return &runner.Step{
+		Name: step.Name, Chunk: step.ChunkSize(), FailOnEmpty: step.FailOnEmpty, Tolerance: s.tolerance(step),
+		Claim: func(context.Context, int) (batch.Ledger, batch.StepKey, error) {
+			return new(scratch), batch.StepKey{}, nil
+		},
+		Build: func(_ context.Context, execution *batch.StepExecution, _ batch.Checkpoint) (*runner.Components, error) {
+			return s.components(step, share, execution)
+		},
+		Export: func(execution *batch.StepExecution) (batch.Context, error) { return s.export(step, execution) },
+	}
+}
+
+func (s *stage) components(step *job.Step, share *runner.Share, execution *batch.StepExecution) (*runner.Components, error) {
+	names, _ := s.stepScope(step, execution, share)
 	env := s.look(step, names)
 	env.Scope = liveCounters{names, execution}
 	env.Notice = func(message string) { s.observer.Observe(batch.Notice{Step: execution, Message: message}) }
@@ -176,6 +199,11 @@ func (s *stage) components(step *job.Step, execution *batch.StepExecution) (*run
 	reader, err := b.reader(step.Reader)
 	if err != nil {
 		return nil, err
+	}
+	if share != nil {
+		if err := reader.(batch.Divisible).Take(share.Of); err != nil {
+			return nil, err
+		}
 	}
 	chain, err := b.processors(step.Processors)
 	if err != nil {
@@ -213,7 +241,8 @@ func (s *stage) obstacle(names config.Scope, step *job.Step) string {
 	if _, err := newBuilder(names, s.look(step, names)).reader(step.Reader); isLater(err) {
 		return "it needs a value of a step that was not tried"
 	}
-	if _, err := newBuilder(names, s.look(step, names)).writer(step.Writer); isLater(err) {
+	// A share may have its value or file in the writer's path.
+	if _, err := newBuilder(names, s.look(step, names)).writer(step.Writer); isLater(err) && step.Partition == nil {
 		return "it needs a value of a step that was not tried"
 	}
 	return ""

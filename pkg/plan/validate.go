@@ -77,10 +77,13 @@ type checker interface {
 
 // look asks reader, processors and writer of a step whether they fit together, as far as files and databases are there.
 func (p *prepared) look(ctx context.Context, s *job.Step, connections *connections) []error {
-	names := p.stepNames(s)
+	names := shareScope(p.stepNames(s), sampleShare(s))
 	env := p.checkEnv(s, names)
 	env.Connect = connections.connect
 	b := newBuilder(names, env)
+	if err := lookAtPartition(ctx, b, s); err != nil {
+		return []error{err}
+	}
 	if !p.resolvable(b, s) {
 		return nil
 	}

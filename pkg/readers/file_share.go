@@ -43,7 +43,10 @@ type sharing struct {
 
 // Fits implements batch.Divisible.
 func (s *fileSource) Fits(ctx context.Context, d batch.Division) error {
-	_, err := s.dividedBy(ctx, d)
+	kind, err := s.dividedBy(ctx, d)
+	if err == nil && d.By == "values" {
+		_, err = s.byValues(d, kind)
+	}
 	return err
 }
 
@@ -111,14 +114,20 @@ func (s *fileSource) Divide(ctx context.Context, d batch.Division) ([]json.RawMe
 		return marshalShares(moduloShares(d))
 	case d.By == "range":
 		return s.byRanks(ctx, d)
-	case kind == record.Absent:
-		kind = record.Text // as the values are written
 	}
-	shares, err := valueShares(d, kind, s.sharing.format)
+	shares, err := s.byValues(d, kind)
 	if err != nil {
 		return nil, err
 	}
 	return marshalShares(shares)
+}
+
+// byValues makes a share for each value. Where columns have no types, values are the texts that are written.
+func (s *fileSource) byValues(d batch.Division, kind record.Kind) ([]columnShare, error) {
+	if kind == record.Absent {
+		kind = record.Text
+	}
+	return valueShares(d, kind, s.sharing.format)
 }
 
 // byFiles makes a share of each file.

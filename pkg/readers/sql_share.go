@@ -87,7 +87,10 @@ func (r *sqlReader) Take(share json.RawMessage) error {
 
 // Fits implements batch.Divisible.
 func (r *sqlReader) Fits(ctx context.Context, d batch.Division) error {
-	_, err := r.dividedBy(ctx, d)
+	kind, err := r.dividedBy(ctx, d)
+	if err == nil && d.By == "values" {
+		_, err = r.byValues(d, kind)
+	}
 	return err
 }
 
@@ -132,11 +135,15 @@ func (r *sqlReader) Divide(ctx context.Context, d batch.Division) ([]json.RawMes
 	case "range":
 		return r.byRange(ctx, d, kind)
 	}
-	shares, err := valueShares(d, kind, &record.Format{Location: r.env.Location})
+	shares, err := r.byValues(d, kind)
 	if err != nil {
-		return nil, r.conf.Query.Node.Wrap(err, "")
+		return nil, err
 	}
 	return marshalShares(shares)
+}
+
+func (r *sqlReader) byValues(d batch.Division, kind record.Kind) ([]columnShare, error) {
+	return valueShares(d, kind, &record.Format{Location: r.env.Location})
 }
 
 func (r *sqlReader) byRange(ctx context.Context, d batch.Division, kind record.Kind) ([]json.RawMessage, error) {

@@ -24,7 +24,9 @@ type Partition struct {
 type Share struct {
 	Name  string          `json:"name"`
 	Index int             `json:"index"`
-	Of    json.RawMessage `json:"of"` // what it is of the input, in the words of the reader
+	Count int             `json:"count"` // of all shares
+	Asked int             `json:"asked"` // how many the definition asked for when the input was divided
+	Of    json.RawMessage `json:"of"`    // what it is of the input, in the words of the reader
 }
 
 const sharesKey = "partitions"
