@@ -23,6 +23,9 @@ func markdown(d runDocument) string {
 		b.WriteString("| step | status | read | written | filtered | skipped | seconds |\n|---|---|---:|---:|---:|---:|---:|\n")
 	}
 	for _, s := range d.Steps {
+		if s.PartitionOf != "" {
+			continue
+		}
 		status := string(s.Status)
 		if s.Repeated {
 			status += " before"

@@ -145,6 +145,9 @@ func junitReport(d runDocument) ([]byte, error) {
 	}
 	told := false
 	for _, s := range d.Steps {
+		if s.PartitionOf != "" {
+			continue
+		}
 		one := junitCase{Name: s.Name, Class: d.Job, Time: s.Seconds, Out: countersText(s.Counters)}
 		switch {
 		case s.Repeated:

@@ -98,7 +98,9 @@ func newShowDocument(d *meta.Details, lanes []meta.LaneCheckpoint) showDocument 
 		document.Context = batch.Context{}
 	}
 	for _, s := range e.Steps {
-		sum = sum.Add(s.Counters)
+		if !s.IsPartition() { // its counts are in those of its step
+			sum = sum.Add(s.Counters)
+		}
 		document.Steps = append(document.Steps, showStep{plan.SummarizeStep(s, e.ID), s.Exit.Description, known(s.Started), known(s.Ended)})
 	}
 	document.executionDocument = newExecutionDocument(e, sum)
@@ -138,6 +140,7 @@ func writeDetails(to io.Writer, d *meta.Details, lanes []meta.LaneCheckpoint) {
 	if len(e.Steps) > 0 {
 		fmt.Fprintln(to, "steps")
 		writeSteps(to, e)
+		writePartitions(to, e)
 	}
 	if e.Exit.Description != "" {
 		title := "error"

@@ -158,7 +158,11 @@ func (a *app) planText(d *plan.Description) {
 	w.Flush()
 	for i, s := range d.Steps {
 		if s.Chunk > 0 {
-			fmt.Fprintf(a.stdout, "\nstep %d: %s, chunks of %d\n  guarantee: %s\n", i+1, s.Name, s.Chunk, s.Guarantee)
+			fmt.Fprintf(a.stdout, "\nstep %d: %s, chunks of %d\n", i+1, s.Name, s.Chunk)
+			if s.Partition != "" {
+				fmt.Fprintf(a.stdout, "  partitions: %s\n", s.Partition)
+			}
+			fmt.Fprintf(a.stdout, "  guarantee: %s\n", s.Guarantee)
 		} else {
 			fmt.Fprintf(a.stdout, "\nstep %d: %s, %s\n", i+1, s.Name, s.Guarantee)
 		}

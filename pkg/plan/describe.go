@@ -50,6 +50,7 @@ type StepDescription struct {
 	Name      string `json:"name"`
 	Kind      string `json:"kind"` // chunk, tasklet, parallel, job or decide
 	Chunk     int    `json:"chunk,omitempty"`
+	Partition string `json:"partition,omitempty"` // how the input is divided, for people
 	Guarantee string `json:"guarantee"`
 	Resolved  string `json:"definition"`
 }
@@ -113,9 +114,30 @@ func (p *prepared) describeStep(s *job.Step) StepDescription {
 		return StepDescription{Name: s.Name, Kind: string(s.Kind()), Guarantee: describeFlow(s), Resolved: resolved}
 	}
 	return StepDescription{
-		Name: s.Name, Kind: "chunk", Chunk: s.ChunkSize(), Guarantee: p.guarantee(s, names),
+		Name: s.Name, Kind: "chunk", Chunk: s.ChunkSize(), Partition: describePartition(s.Partition), Guarantee: p.guarantee(s, shareScope(names, sampleShare(s))),
 		Resolved: resolved,
 	}
+}
+
+// describePartition says how many shares a step has and by what, "" where it has none.
+func describePartition(d *job.Partition) string {
+	if d == nil {
+		return ""
+	}
+	shares := fmt.Sprintf("%d", d.Count)
+	switch {
+	case d.By == "files":
+		shares = "one for each file"
+	case d.By == "values" && d.Query.Text != "":
+		shares = "one for each value of " + d.Column + " that the query finds, and one for the rest"
+	case d.By == "values":
+		shares = fmt.Sprintf("%d, one for each value of %s and one for the rest", len(d.Values)+1, d.Column)
+	case d.Column != "":
+		shares += " by " + d.By + " of " + d.Column
+	default:
+		shares += " by places in the file"
+	}
+	return fmt.Sprintf("%s; %d at a time", shares, d.MaxParallel)
 }
 
 // guarantee says what a crash can do to a step's output.

@@ -52,6 +52,7 @@ func Parts() []Kind {
 		{"connection", "a database, by its name below connections", config.Keys(job.Connection{})},
 		{"defaults", "for every step that does not say otherwise", config.Keys(job.Defaults{})},
 		{"step", "a step, in the list below steps", config.Keys(job.Step{})},
+		{"partition", "how the input of a step is divided, below partition of the step", config.Keys(job.Partition{})},
 	}
 }
 

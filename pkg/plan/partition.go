@@ -150,8 +150,8 @@ func shareScope(below config.Scope, share *runner.Share) config.Scope {
 	}
 	names := job.PartitionNames(below).SetText("partition.name", share.Name).SetInt("partition.index", int64(share.Index)).
 		SetInt("partition.count", int64(share.Count))
-	if len(share.Of) == 0 {
-		return names
+	if share.Of == nil && share.Count > 0 {
+		return names // the input is not divided yet
 	}
 	for _, name := range []string{"from", "to", "value", "file"} { // which of them there are depends on the division
 		names.Set("partition."+name, record.NullValue)
@@ -185,12 +185,34 @@ func (p *prepared) checkPartition(s *job.Step) error {
 			}
 		}
 	}
+	wrong.Add(p.checkPoolOf(s))
 	reader, err := newBuilder(p.stepNames(s), p.checkEnv(s, p.stepNames(s))).reader(s.Reader)
 	if err != nil {
 		return wrong.Err() // told elsewhere, or not known yet
 	}
 	_, err = asDivisible(s, reader)
 	wrong.Add(err)
+	return wrong.Err()
+}
+
+// checkPoolOf refuses a connection that has too few for all partitions that run at a time: each would hold one and wait for
+// another.
+func (p *prepared) checkPoolOf(s *job.Step) error {
+	each := map[string]int{}
+	if from, ok := s.Reader.Body.Get("connection"); ok {
+		each[from.Text()]++
+	}
+	if tables := writtenTables(s.Writer.Node); len(tables) > 0 { // a step has one target
+		each[tables[0].connection]++
+	}
+	var wrong fault.List
+	for name, n := range each {
+		c, known := p.database(name)
+		if need := n * s.Partition.MaxParallel; known && c.MaxConnections > 0 && c.MaxConnections < need {
+			wrong.Add(s.Partition.Node.Errorf("partition: %d partitions at a time need %d connections to %s, which has max_connections: %d", s.Partition.MaxParallel, need, name, c.MaxConnections).
+				WithCode("too_few_connections").WithHint("set max_connections of %s to %d or more, or a smaller max_parallel", name, need))
+		}
+	}
 	return wrong.Err()
 }
 

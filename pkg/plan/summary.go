@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"batchctl/pkg/batch"
@@ -39,6 +40,7 @@ type StepSummary struct {
 	Status      batch.Status     `json:"status"`
 	ExitStatus  string           `json:"exit_status"`
 	Repeated    bool             `json:"completed_before,omitempty"` // by an earlier execution of the instance
+	PartitionOf string           `json:"partition_of,omitempty"`     // the step whose counters have those of this one
 	Seconds     float64          `json:"elapsed_seconds"`
 	Counters    map[string]int64 `json:"counters"` // of the instance: all attempts together
 	Attempt     map[string]int64 `json:"attempt"`  // of this execution
@@ -96,8 +98,12 @@ func begunSummary(e *batch.JobExecution, secrets *config.Secrets, place string) 
 
 // SummarizeStep says what a step execution did. execution is the job execution that it is looked at from.
 func SummarizeStep(s *batch.StepExecution, execution int64) StepSummary {
+	whole := ""
+	if s.IsPartition() {
+		whole, _, _ = strings.Cut(s.Name, ":")
+	}
 	return StepSummary{
-		Name: s.Name, ExecutionID: s.ID, Status: s.Status, ExitStatus: s.Exit.Code, Repeated: s.JobID != execution,
+		Name: s.Name, PartitionOf: whole, ExecutionID: s.ID, Status: s.Status, ExitStatus: s.Exit.Code, Repeated: s.JobID != execution,
 		Seconds: seconds(s.Ended.Sub(s.Started)), Counters: s.Total.Named(), Attempt: s.Counters.Named(),
 	}
 }
