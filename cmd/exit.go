@@ -58,6 +58,8 @@ func exitCode(err error, started, worked bool) int {
 		return exitNothingRead
 	case errors.Is(err, meta.ErrNotRunning):
 		return exitUsage
+	case fault.CodeOf(err) == meta.TakenOver:
+		return exitFailed
 	case fault.ClassOf(err) == fault.Environment && !worked, fault.ClassOf(err) == fault.Transient && !started:
 		return exitEnvironment
 	case fault.ClassOf(err) == fault.Definition && !started:

@@ -82,7 +82,7 @@ func stepLine(s *batch.StepExecution, repeated bool) string {
 		b.WriteString("   completed before")
 		return b.String()
 	}
-	elapsed := s.Ended.Sub(s.Started)
+	elapsed := plan.Took(s)
 	fmt.Fprintf(&b, " %9s", shortDuration(elapsed))
 	if s.Counters.Read > 0 && elapsed > 0 {
 		fmt.Fprintf(&b, "  %s", rate(s.Counters.Read, elapsed))

@@ -104,8 +104,16 @@ func SummarizeStep(s *batch.StepExecution, execution int64) StepSummary {
 	}
 	return StepSummary{
 		Name: s.Name, PartitionOf: whole, ExecutionID: s.ID, Status: s.Status, ExitStatus: s.Exit.Code, Repeated: s.JobID != execution,
-		Seconds: seconds(s.Ended.Sub(s.Started)), Counters: s.Total.Named(), Attempt: s.Counters.Named(),
+		Seconds: seconds(Took(s)), Counters: s.Total.Named(), Attempt: s.Counters.Named(),
 	}
+}
+
+// Took is how long an attempt at a step took, 0 where its end could not be recorded.
+func Took(s *batch.StepExecution) time.Duration {
+	if s.Started.IsZero() || s.Ended.IsZero() {
+		return 0
+	}
+	return s.Ended.Sub(s.Started)
 }
 
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
