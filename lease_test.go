@@ -75,7 +75,7 @@ func said(c *exec.Cmd) (int, string) {
 	return c.ProcessState.ExitCode(), string(out)
 }
 
-// left is what the target holds.
+// left is what the target holds; a row that came twice shows.
 func (m *team) left(t *testing.T, target string) string {
 	t.Helper()
 	if target == "csv" {
@@ -86,7 +86,8 @@ func (m *team) left(t *testing.T, target string) string {
 		return string(text)
 	}
 	db := openPostgresAt(t, m.shop)
-	rows, err := db.Query("select id, name from payments order by ctid")
+	defer db.Close()
+	rows, err := db.Query("select id, name from payments order by id")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,13 +105,13 @@ func (m *team) left(t *testing.T, target string) string {
 	return b.String()
 }
 
+// openPostgresAt opens a database; the caller closes it, because there are many rounds, and a server has few connections.
 func openPostgresAt(t *testing.T, dsn string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("postgres", dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close() })
 	return db
 }
 
@@ -119,7 +120,9 @@ func (m *team) statuses(t *testing.T) string {
 	t.Helper()
 	dsn, _, _ := strings.Cut(m.meta, "&lease")
 	var all string
-	err := openPostgresAt(t, dsn).QueryRow("select coalesce(string_agg(status, ',' order by job_execution_id), '') from batch_job_execution").Scan(&all)
+	db := openPostgresAt(t, dsn)
+	defer db.Close()
+	err := db.QueryRow("select coalesce(string_agg(status, ',' order by job_execution_id), '') from batch_job_execution").Scan(&all)
 	if err != nil {
 		return err.Error()
 	}
@@ -255,7 +258,9 @@ func (m *team) failAtOnce(t *testing.T) {
 	if code, text := said(m.on(t, "0", "list")); code != 0 { // makes the tables
 		t.Fatal(text)
 	}
-	if _, err := openPostgresAt(t, m.shop).Exec("create table payments (id bigint, name text)"); err != nil {
+	db := openPostgresAt(t, m.shop)
+	defer db.Close()
+	if _, err := db.Exec("create table payments (id bigint, name text)"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -264,7 +269,9 @@ func (m *team) failAtOnce(t *testing.T) {
 // proceeds and fails, the others are refused. It returns how long the slowest of these took.
 func (m *team) race(t *testing.T, round int, commands []*exec.Cmd) (slowest time.Duration) {
 	t.Helper()
-	hold, err := openPostgresAt(t, m.shop).Begin()
+	db := openPostgresAt(t, m.shop)
+	defer db.Close()
+	hold, err := db.Begin()
 	if err != nil {
 		t.Fatal(err)
 	}

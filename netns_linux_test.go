@@ -143,7 +143,9 @@ func TestOfTwoNetworksExactlyOneRunsAnInstance(t *testing.T) {
 	}
 	names := map[string]bool{}
 	dsn, _, _ := strings.Cut(m.meta, "&lease")
-	rows, err := openPostgresAt(t, dsn).Query("select distinct host_name from batchctl_owner")
+	db := openPostgresAt(t, dsn)
+	defer db.Close()
+	rows, err := db.Query("select distinct host_name from batchctl_owner")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,6 +175,7 @@ func TestHostThatLosesItsNetworkIsTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	db := openPostgresAt(t, m.shop)
+	defer db.Close()
 	for rows := 0; rows == 0; time.Sleep(10 * time.Millisecond) {
 		_ = db.QueryRow("select count(*) from payments").Scan(&rows) // the table may not be there yet
 	}

@@ -204,6 +204,15 @@ func (r *enduring) StartStep(ctx context.Context, step *batch.StepExecution) err
 	return err
 }
 
+// StepHistory implements batch.Repository.
+func (r *enduring) StepHistory(ctx context.Context, instance int64) (history []*batch.StepExecution, err error) {
+	err = r.persist(ctx, func(ctx context.Context) error {
+		history, err = r.Repository.StepHistory(ctx, instance)
+		return err
+	})
+	return history, err
+}
+
 // StopRequested implements batch.Repository.
 func (r *enduring) StopRequested(ctx context.Context, execution int64) (asked bool, err error) {
 	err = r.briefly(ctx, func(ctx context.Context) error {
