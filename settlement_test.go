@@ -17,26 +17,26 @@ import (
 	"batchctl/pkg/sqldb/sqltest"
 )
 
-// The amounts are such that rounding each fee, and rounding their sum, are not the same. One record in 500 has no amount,
-// which the job leaves out; the table refuses one seller besides.
+// The amounts are such that rounding each fee, and rounding their sum, are not the same. Some records have no amount, which
+// the job leaves out; the table refuses one seller besides.
 const settlementRows = `
 insert into transactions
-select i, i * 7919 %% %[2]d, case when i %% 500 = 17 then 0 else (i * 31 %% 100000 + 1) / 100.0 end,
+select i, i * 7919 %% %[2]d, case when i %% %[4]d = 17 then 0 else (i * 31 %% 100000 + 1) / 100.0 end,
   case when i %% 9 = 0 then 'OPEN' when i %% 11 = 0 then 'REFUNDED' else 'PAID' end,
   date '2026-11-20' + (i %% %[3]d)::int
-from generate_series(1, %[1]d) as i`
+from generate_series(1::bigint, %[1]d) as i`
 
-const refusedSeller = `alter table settlements add constraint nobody check (seller_id <> 13)`
+const refusedSeller = `alter table settlements add constraint nobody check (seller_id <> 313)`
 
 // settled is what one statement makes of the same rows: round in PostgreSQL goes half away from zero, too.
 const settled = `
 select seller_id, sum(amount - round(amount * 0.03, 2)), sum(round(amount * 0.03, 2)), count(*)
-from transactions where booked_on = $1 and status = 'PAID' and amount > 0 and seller_id <> 13 group by seller_id order by seller_id`
+from transactions where booked_on = $1 and status = 'PAID' and amount > 0 and seller_id <> 313 group by seller_id order by seller_id`
 
 // refused is what the job has to leave out, with the reason.
 const refused = `
 select id, seller_id, case when amount > 0 then 'constraint' else 'validation' end from transactions
-where booked_on = $1 and status = 'PAID' and (amount <= 0 or seller_id = 13) order by id`
+where booked_on = $1 and status = 'PAID' and (amount <= 0 or seller_id = 313) order by id`
 
 // settlement is the job on a server with transactions.
 type settlement struct {
@@ -52,7 +52,7 @@ func newSettlement(t *testing.T, transactions, sellers, days int, workers string
 	t.Helper()
 	s := &settlement{T: t, folder: jobFolder(t), dsn: sqltest.Postgres(t), sellers: sellers}
 	s.db = open(t, "postgres", s.dsn)
-	for _, statement := range []string{settlementTables, fmt.Sprintf(settlementRows, transactions, sellers, days), refusedSeller, "analyze"} {
+	for _, statement := range []string{settlementTables, fmt.Sprintf(settlementRows, transactions, sellers, days, max(500, transactions/200)), refusedSeller, "analyze"} {
 		if _, err := s.db.Exec(statement); err != nil {
 			t.Fatal(err)
 		}
@@ -207,8 +207,8 @@ func TestSettlementIsThatOfOneStatement(t *testing.T) {
 
 func TestSettlementWithoutRejectsGoesStraightToTheExport(t *testing.T) {
 	t.Parallel()
-	s := newSettlement(t, 900, 90, 1, "")
-	if _, err := s.db.Exec("delete from transactions where amount <= 0 or seller_id = 13"); err != nil {
+	s := newSettlement(t, 900, 390, 1, "")
+	if _, err := s.db.Exec("delete from transactions where amount <= 0 or seller_id = 313"); err != nil {
 		t.Fatal(err)
 	}
 	out, err := s.command("run", "jobs/settlement.yaml", "-p", "date=2026-11-20").CombinedOutput()

@@ -49,7 +49,7 @@ type listener struct {
 	*job.Listener
 	step   string // of whose definition it is a part, "" for the job's
 	queue  chan event
-	last   chan event // how the job ended: told first
+	last   chan event // how the job ended, where much else is still to be told: goes first
 	cancel func()
 	done   chan struct{}
 	lost   int
@@ -67,6 +67,7 @@ type event struct {
 var errNoTime = errors.New("the job has ended, and there was no answer in time")
 
 const (
+	calmQueue   = 20               // as long a queue is told in order
 	queueLength = 1000             // of events that a listener has still to be told
 	lastWait    = 10 * time.Second // for all listeners together, when the job has ended
 	hurriedWait = time.Second      // when it was told to leave at once
@@ -260,10 +261,11 @@ func ended(name string) bool {
 	return name == job.JobCompleted || name == job.JobFailed || name == job.JobStopped
 }
 
-// take puts an event into the queue; where it is full the event is lost, and counted.
+// take puts an event into the queue; where it is full the event is lost, and counted. How the job ended does not wait behind
+// a long queue.
 func (l *listener) take(e event) {
 	queue := l.queue
-	if ended(e.Name) {
+	if ended(e.Name) && len(l.queue) > calmQueue {
 		queue = l.last
 	}
 	select {
@@ -346,7 +348,7 @@ func (l *audience) tellLost(one *listener) {
 
 func (l *audience) warn(message string) { l.to.Observe(batch.Notice{Message: message}) }
 
-// serve tells one listener what happens, until the queues are closed or ctx ends. How the job ended goes first.
+// serve tells one listener what happens, until the queues are closed or ctx ends.
 func (l *audience) serve(ctx context.Context, one *listener) {
 	defer close(one.done)
 	for queue, last := one.queue, one.last; queue != nil || last != nil; {

@@ -276,8 +276,9 @@ func TestHowAJobEndedGoesBeforeWhatPiledUp(t *testing.T) {
 			default:
 			}
 		})
-		s.input("1 2 3 4 5")
-		s.table("1 2 3 4 5")
+		const ids = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25"
+		s.input(ids)
+		s.table(ids)
 		s.tune = func(e *Engine) {
 			e.After = func(d time.Duration) <-chan time.Time {
 				if d == lastWait {
@@ -288,12 +289,12 @@ func TestHowAJobEndedGoesBeforeWhatPiledUp(t *testing.T) {
 		}
 		s.job(fmt.Sprintf(`
 steps:
-  - {name: load, chunk: 2, reader: @reader, writer: @table, skip: {limit: 9}}
+  - {name: load, chunk: 2, reader: @reader, writer: @table, skip: {limit: 99}}
 listeners:
   - {on: [step.started, record.skipped, job.completed], type: http, url: %q}
 `, h.URL))
 		s.completes(s.runHeard(new(warnings)))
-		if want := "step.started job.completed" + strings.Repeat(" record.skipped", 5); h.told() != want {
+		if want := "step.started job.completed" + strings.Repeat(" record.skipped", 25); h.told() != want {
 			s.Errorf("told: %v\nwant: %v", h.told(), want)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -119,10 +120,17 @@ func (s *scene) table(refused string) {
 
 func (s *scene) engine() *Engine {
 	clock := time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC)
+	var mu sync.Mutex // steps may run side by side
+	tick := func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		clock = clock.Add(time.Millisecond)
+		return clock
+	}
 	e := &Engine{
 		Meta: filepath.Join(s.folder, "meta", "batchctl.db"), Folder: s.folder, Local: time.UTC,
-		Now:      func() time.Time { clock = clock.Add(time.Millisecond); return clock },
-		After:    func(time.Duration) <-chan time.Time { now := make(chan time.Time, 1); now <- clock; return now },
+		Now:      tick,
+		After:    func(time.Duration) <-chan time.Time { now := make(chan time.Time, 1); now <- tick(); return now },
 		Random:   func() float64 { return 0.5 },
 		Env:      func(string) (string, bool) { return "", false },
 		ReadFile: os.ReadFile,

@@ -228,9 +228,17 @@ func (t *thread) stop(ctx context.Context, state *State, res result, to Target) 
 	if err := t.rememberStop(ctx, again); err != nil {
 		return "", ptr(resultOf(err))
 	}
-	err := fmt.Errorf("the flow stops behind %s, which ended with exit status %s: %w", state.Name, res.code, batch.ErrStopped)
+	err := &flowStop{fmt.Sprintf("the flow stops behind %s, which ended with exit status %s", state.Name, res.code)}
 	return "", &result{status: batch.Stopped, code: or(to.Code, batch.Stopped), err: err, final: true}
 }
+
+// flowStop is a stop that the definition asks for, and nobody else.
+type flowStop struct{ text string }
+
+func (e *flowStop) Error() string { return e.text }
+
+// Unwrap makes it one of the ways to stop.
+func (e *flowStop) Unwrap() error { return batch.ErrStopped }
 
 // behind returns the state that stands behind another one, "" where it is the last.
 func (t *thread) behind(state *State) string {
