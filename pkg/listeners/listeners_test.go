@@ -1,11 +1,16 @@
 package listeners
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +36,7 @@ func listenerOf(t *testing.T, kind, yaml string) (batch.Listener, error) {
 	if err := new(config.Decoder).Decode(document.Root, conf); err != nil {
 		t.Fatal(err)
 	}
-	return entry.Build(conf, &catalog.Env{Now: func() time.Time { return time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC) }})
+	return entry.Build(conf, &catalog.Env{Job: "load", Base: t.TempDir(), After: time.After, Now: func() time.Time { return time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC) }})
 }
 
 func notification() batch.Notification {
@@ -122,8 +127,8 @@ func TestErrorsDoNotHoldTheAddress(t *testing.T) {
 		"bad port": "http://127.0.0.1:99999/c4nary", "no TLS": "",
 	} {
 		if address == "" {
-			plain, _ := serve(t)
-			address = strings.Replace(plain, "http:", "https:", 1) + "/c4nary"
+			open, _ := serve(t)
+			address = strings.Replace(open, "http:", "https:", 1) + "/c4nary"
 		}
 		listener, err := listenerOf(t, "http", "url: "+address+"\n")
 		if err == nil {
@@ -168,4 +173,98 @@ func TestSlackTextIsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte((<-sent).body), &payload); err != nil || payload.Text != "a \"quote\"\nand a line" {
 		t.Errorf("%q %v", payload.Text, err)
 	}
+}
+
+func TestProgramsGetTheSummaryAndTheEvent(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	listener, err := listenerOf(t, "exec", `{command: [sh, -c, 'cat > heard; echo "$BATCHCTL_JOB $BATCHCTL_EVENT $MORE" >> heard'], dir: `+folder+`, env: {MORE: "a b"}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Notify(t.Context(), notification()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(folder, "heard")); err != nil || string(got) != "{\"job\":\"load\"}\nload job.failed a b\n" {
+		t.Errorf("%q %v", got, err)
+	}
+}
+
+func TestProgramsThatFailAreErrors(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ yaml, says string }{
+		"exit code":  {"{command: [sh, -c, 'echo first >&2; echo no such channel >&2; exit 3']}", "sh ended with exit code 3: no such channel"},
+		"no program": {"{command: [nosuchprogram-x]}", "start nosuchprogram-x"},
+		"no folder":  {"{command: [cat], dir: /nowhere/at/all}", "go to the folder"},
+		"too slow":   {"{command: [sleep, '60'], timeout: 50ms}", "sleep took longer than 50ms and was ended"},
+		"no reading": {"{command: [sh, -c, 'exec <&-; exit 1']}", "sh ended with exit code 1"},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			listener, err := listenerOf(t, "exec", c.yaml)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := listener.Notify(t.Context(), notification()); err == nil || !strings.HasPrefix(err.Error(), c.says) {
+				t.Errorf("got %v, want %q", err, c.says)
+			}
+		})
+	}
+	if _, err := listenerOf(t, "exec", "{command: []}"); fault.ClassOf(err) != fault.Definition {
+		t.Errorf("an empty command: %v", err)
+	}
+}
+
+func TestAMailSaysWhatHappened(t *testing.T) {
+	t.Parallel()
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	heard := make(chan string, 1)
+	go func() {
+		conn, err := server.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		heard <- converse(conn)
+	}()
+	listener, err := listenerOf(t, "mail", "{server: '"+server.Addr().String()+"', from: batch@example.com, to: [ops@example.com]}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Notify(t.Context(), notification()); err != nil {
+		t.Fatal(err)
+	}
+	got := <-heard
+	for _, want := range []string{"Subject: load #7 failed: <a> & b", "Message-ID: <load-7-3@batchctl>", `{"job":"load"}`, "Date: Fri, 20 Nov 2026"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the mail does not say %q:\n%s", want, got)
+		}
+	}
+}
+
+// converse takes one mail and returns it.
+func converse(conn net.Conn) string {
+	var text strings.Builder
+	in := bufio.NewScanner(conn)
+	fmt.Fprint(conn, "220 here\r\n")
+	for in.Scan() {
+		switch {
+		case in.Text() == "DATA":
+			fmt.Fprint(conn, "354 go on\r\n")
+			for in.Scan() && in.Text() != "." {
+				text.WriteString(in.Text() + "\n")
+			}
+			fmt.Fprint(conn, "250 taken\r\n")
+		case in.Text() == "QUIT":
+			fmt.Fprint(conn, "221 bye\r\n")
+			return text.String()
+		default:
+			fmt.Fprint(conn, "250 fine\r\n")
+		}
+	}
+	return text.String()
 }

@@ -13,5 +13,6 @@ func Table() catalog.Table[batch.Listener] {
 		catalog.Define("http", "sends a request, by default with the summary as JSON", newHTTP),
 		catalog.Define("slack", "posts a message to a webhook of Slack, or of what understands the same", newSlack),
 		catalog.Define("mail", "sends a mail", newMail),
+		catalog.Define("exec", "runs a program, with the summary as JSON on its standard input", newExec),
 	}
 }
