@@ -16,6 +16,7 @@ import (
 	"batchctl/pkg/job"
 	"batchctl/pkg/listeners"
 	"batchctl/pkg/meta"
+	"batchctl/pkg/runner"
 )
 
 // EventSummary is what a listener is told of.
@@ -118,9 +119,9 @@ func (l *audience) Observe(e batch.Event) {
 		l.note(SummarizeStep(e.Step, l.execution.ID))
 		l.sayOfStep(endOf(e.Step.Status), e.Step, stepText(e), e.Err)
 	case batch.ChunkFailed:
-		l.say(job.ChunkFailed, e.Step.Name, "a chunk failed: "+fault.Text(e.Err), e.Err)
+		l.say(job.ChunkFailed, e.Step.Name, "a chunk failed: "+e.Err.Error(), e.Err)
 	case batch.ChunkRetried:
-		l.say(job.ChunkRetried, e.Step.Name, fmt.Sprintf("attempt %d of %d at a chunk, after: %s", e.Attempt, e.Of, fault.Text(e.Err)), e.Err)
+		l.say(job.ChunkRetried, e.Step.Name, fmt.Sprintf("attempt %d of %d at a chunk, after: %s", e.Attempt, e.Of, e.Err), e.Err)
 	case batch.RecordSkipped:
 		l.say(job.RecordSkipped, e.Step.Name, skipText(e), e.Err)
 	}
@@ -145,7 +146,12 @@ func endOf(status batch.Status) string {
 
 func stepText(e batch.StepEnded) string {
 	if e.Err != nil && e.Step.Status != batch.Stopped {
-		return "failed: " + fault.Text(e.Err)
+		reason := e.Err
+		var failed *runner.StepError
+		if errors.As(e.Err, &failed) {
+			reason = failed.Err // the line says of which step
+		}
+		return "failed: " + reason.Error()
 	}
 	text := "completed"
 	if e.Step.Status == batch.Stopped {
@@ -328,7 +334,7 @@ func howItEnded(o *Outcome, err error) (name, text string) {
 	case batch.Stopped:
 		return job.JobStopped, "stopped" + continued(o, err)
 	}
-	return job.JobFailed, "failed: " + fault.Text(err) + continued(o, err)
+	return job.JobFailed, "failed: " + err.Error() + continued(o, err)
 }
 
 func continued(o *Outcome, err error) string {

@@ -148,6 +148,9 @@ func TestASkipIsToldOnceItsChunkIsCommitted(t *testing.T) {
 		if want := "job.started step.started chunk.failed step.failed job.failed"; h.told() != want {
 			s.Errorf("told: %s\nwant: %s", h.told(), want)
 		}
+		if text := h.of(s.T, "step.failed").Event.Text; strings.Count(text, "load failed") != 1 || !strings.Contains(text, "in.csv:5") {
+			s.Errorf("of the step: %s", text)
+		}
 		failed := h.of(s.T, "job.failed")
 		if failed.Status != batch.Failed || len(failed.Errors) != 1 || failed.Restart == "" || !strings.Contains(failed.Event.Text, "to continue: batchctl restart") {
 			s.Errorf("of the failure: %+v", failed)

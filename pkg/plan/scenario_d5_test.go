@@ -215,7 +215,10 @@ steps:
 	})
 	onScene(t, "D5.52 the step that the flow went on from is ABANDONED, with its exit status", func(s *scene) {
 		s.job("steps:\n" + one("a", failsTwice, "next: {FAILED: {stop: {restart_at: b}}, COMPLETED: {end: WRONG}}") + one("b"))
-		o, _ := s.run()
+		o, err := s.run()
+		if err == nil || !strings.Contains(err.Error(), "the flow stops behind a, which ended with exit status FAILED: step a failed: ") || !strings.Contains(err.Error(), "planned") {
+			s.Errorf("the reason of the stop is not told: %v", err)
+		}
 		s.store(func(store *meta.Store) {
 			details, err := store.Execution(s.Context(), o.Execution.ID)
 			if err != nil || details.Execution.Steps[0].Status != batch.Abandoned || details.Execution.Steps[0].Exit.Code != "FAILED" {

@@ -229,6 +229,9 @@ func (t *thread) stop(ctx context.Context, state *State, res result, to Target) 
 		return "", ptr(resultOf(err))
 	}
 	err := &flowStop{fmt.Sprintf("the flow stops behind %s, which ended with exit status %s", state.Name, res.code)}
+	if res.err != nil {
+		err.text += ": " + res.err.Error()
+	}
 	return "", &result{status: batch.Stopped, code: or(to.Code, batch.Stopped), err: err, final: true}
 }
 
