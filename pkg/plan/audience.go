@@ -10,13 +10,9 @@ import (
 	"time"
 
 	"batchctl/pkg/batch"
-	"batchctl/pkg/catalog"
-	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/job"
-	"batchctl/pkg/listeners"
 	"batchctl/pkg/meta"
-	"batchctl/pkg/runner"
 )
 
 // EventSummary is what a listener is told of.
@@ -132,46 +128,6 @@ func (l *audience) sayOfStep(name string, step *batch.StepExecution, text string
 	if !step.IsPartition() {
 		l.say(name, step.Name, text, err)
 	}
-}
-
-func endOf(status batch.Status) string {
-	switch status {
-	case batch.Completed:
-		return job.StepCompleted
-	case batch.Stopped:
-		return job.StepStopped
-	}
-	return job.StepFailed
-}
-
-func stepText(e batch.StepEnded) string {
-	if e.Err != nil && e.Step.Status != batch.Stopped {
-		reason := e.Err
-		var failed *runner.StepError
-		if errors.As(e.Err, &failed) {
-			reason = failed.Err // the line says of which step
-		}
-		return "failed: " + reason.Error()
-	}
-	text := "completed"
-	if e.Step.Status == batch.Stopped {
-		text = "stopped"
-	}
-	if total := e.Step.Total; !e.Step.IsTasklet() {
-		text += fmt.Sprintf(": %d read, %d written, %d filtered, %d skipped", total.Read, total.Write, total.Filter, total.Skip())
-	}
-	return text
-}
-
-func skipText(e batch.RecordSkipped) string {
-	place := ""
-	if e.Source != "" {
-		place = " (" + e.Source + ")"
-	}
-	if e.Source != "" && e.Line > 0 {
-		place = fmt.Sprintf(" (%s:%d)", e.Source, e.Line)
-	}
-	return fmt.Sprintf("record %d%s was skipped in %s: %s", e.Ordinal, place, e.Phase, fault.Text(e.Err))
 }
 
 // summarizedAs is a summary of a step that is still being run.
@@ -325,25 +281,6 @@ func (l *audience) await() {
 	}
 }
 
-func howItEnded(o *Outcome, err error) (name, text string) {
-	switch o.Status(err) {
-	case batch.Completed:
-		if err == nil {
-			return job.JobCompleted, "ended with exit status " + o.Execution.Exit.Code + " in " + o.Elapsed.Round(time.Millisecond).String()
-		}
-	case batch.Stopped:
-		return job.JobStopped, "stopped" + continued(o, err)
-	}
-	return job.JobFailed, "failed: " + err.Error() + continued(o, err)
-}
-
-func continued(o *Outcome, err error) string {
-	if command := o.RestartCommand(err); command != "" {
-		return "; to continue: " + command
-	}
-	return ""
-}
-
 // tellLost says how many events a listener was not told of.
 func (l *audience) tellLost(one *listener) {
 	lost := one.lost + len(one.queue) + len(one.last)
@@ -417,56 +354,4 @@ func guard(fn func() error) (err error) {
 		}
 	}()
 	return fn()
-}
-
-// eventNames are the names that a listener adds to those of its job.
-func eventNames(below config.Scope) *config.Names {
-	return config.NewNames(below).Declare("event.name", "event.text", "event.step", "event.error", "event.status")
-}
-
-func (l *audience) build(one *listener, e event) (batch.Listener, error) {
-	names := eventNames(l.prepared.names).SetText("event.name", e.Name).SetText("event.text", e.Text).SetText("event.step", e.Step).
-		SetText("event.error", e.error).SetText("event.status", string(e.summary.Status))
-	b := &builder{
-		decoder: &config.Decoder{Scope: config.Revealing{Scope: names, Secrets: l.engine.Secrets}, Base: l.prepared.place.Base},
-		env:     l.prepared.listenerEnv(l.engine, l.log),
-	}
-	return build(b, "listener", one.Do, listeners.Table())
-}
-
-func (l *audience) log(level, message string) {
-	l.to.Observe(batch.Logged{Level: level, Message: l.engine.Secrets.Redact(message)})
-}
-
-func (p *prepared) listenerEnv(e *Engine, log func(level, message string)) *catalog.Env {
-	return &catalog.Env{Job: p.job.Name, Base: p.place.Base, Location: p.location, Now: e.Now, After: e.After, Getenv: e.Env, Log: log}
-}
-
-// checkListeners finds what is wrong with the listeners of the job, and those of its steps.
-func (p *prepared) checkListeners(secrets *config.Secrets) error {
-	var wrong fault.List
-	check := func(all job.Listeners) {
-		for i := range all {
-			wrong.Add(p.checkListener(&all[i], secrets))
-		}
-	}
-	check(p.job.Listeners)
-	for _, s := range p.job.All() {
-		check(s.Listeners)
-	}
-	return wrong.Err()
-}
-
-// checkListener also makes the listener, which calls nobody, unless it depends on what happens.
-func (p *prepared) checkListener(l *job.Listener, secrets *config.Secrets) error {
-	scope := config.Revealing{Scope: eventNames(p.names), Secrets: secrets}
-	d := &config.Decoder{Scope: scope, Base: p.place.Base}
-	if err := checkComponent(d, "listener", l.Do, listeners.Table()); err != nil {
-		return err
-	}
-	b := &builder{decoder: d, env: &catalog.Env{Job: p.job.Name, Base: p.place.Base, Location: p.location}}
-	if _, err := build(b, "listener", l.Do, listeners.Table()); !isLater(err) {
-		return err
-	}
-	return nil
 }

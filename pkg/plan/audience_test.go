@@ -185,7 +185,7 @@ func TestFailingListenersChangeNothing(t *testing.T) {
 			return newHook(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }).URL + "/c4nary"
 		}, "the server answered 500 Internal Server Error"},
 		"redirect": {func() string {
-			return newHook(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/c4nary2", 302) }).URL + "/c4nary"
+			return newHook(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/c4nary2", http.StatusFound) }).URL + "/c4nary"
 		}, "the server answered 302"},
 		"hangs":   {func() string { return newHook(t, hang).URL + "/c4nary" }, "no answer within 50ms"},
 		"no host": {func() string { return "http://c4nary.invalid/x" }, "its host was not found"},
