@@ -105,12 +105,17 @@ func whyNot(err error, expected string) string {
 	return ""
 }
 
-// path returns text as an absolute path where the decoder has a base; "-" is standard input or output.
+// path returns text as an absolute path where the decoder has a base; "-" is standard input or output. A slash at the end,
+// which says that a folder is meant, stays.
 func (d *Decoder) path(text string) Path {
 	if text == "-" || filepath.IsAbs(text) || d.Base == "" {
 		return Path(text)
 	}
-	return Path(filepath.Join(d.Base, text))
+	path := filepath.Join(d.Base, text)
+	if strings.HasSuffix(text, "/") {
+		path += "/"
+	}
+	return Path(path)
 }
 
 // refuseTag returns an error where n has an explicit YAML tag: nothing here means one.

@@ -16,12 +16,13 @@ import (
 
 // Output says which file is to be made, by whom.
 type Output struct {
-	Path    string // the final name, absolute
-	Owner   string // a text of [A-Za-z0-9_-] that is the job instance's alone
-	Epoch   int64  // which claim of the step this is, from 1
-	Adopt   bool   // earlier owners are known to be dead: their partial files may be renamed
-	Replace bool   // a file of the final name may be replaced when publishing; otherwise it is an error
-	Append  bool   // publishing adds to the file of the final name, in one piece; Replace does not count
+	Path    string      // the final name, absolute
+	Owner   string      // a text of [A-Za-z0-9_-] that is the job instance's alone
+	Epoch   int64       // which claim of the step this is, from 1
+	Adopt   bool        // earlier owners are known to be dead: their partial files may be renamed
+	Replace bool        // a file of the final name may be replaced when publishing; otherwise it is an error
+	Append  bool        // publishing adds to the file of the final name, in one piece; Replace does not count
+	Mode    fs.FileMode // the permissions of a new file; 0: those that the umask leaves
 	Disk    Disk
 }
 

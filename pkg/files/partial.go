@@ -152,10 +152,16 @@ func resume(o Output, at Mark) (*Partial, error) {
 
 func create(o Output) (*Partial, error) {
 	p, err := open(o, os.O_CREATE, 0, 0)
-	if err == nil {
-		p.unnamed = true
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	p.unnamed = true
+	if o.Mode != 0 {
+		if err := p.file.Chmod(o.Mode); err != nil {
+			return nil, errors.Join(trouble("set the permissions of", p.file.Name(), err), p.Close())
+		}
+	}
+	return p, nil
 }
 
 // open opens the partial file of this epoch and cuts it back to size. The file is locked as long as it is open, so that

@@ -35,6 +35,21 @@ func taskletCases() []taskletCase {
   - name: after
     tasklet: {type: sql, connection: shop, statements: ["update t set n = n + :more"], args: {more: context.sum}}
 `, queries: []string{"select id || ':' || n from t order by id"}},
+		{name: "files", files: map[string]string{"in/a.csv": "a", "in/b.csv": "b", "in/c.csv": "c"},
+			steps: `
+  - name: copy
+    tasklet: {type: files, copy: in/*.csv, to: copy/, context: {count: count, path: path}}
+  - name: move
+    tasklet: {type: files, move: in/*.csv, to: done/2026/}
+  - name: pack
+    tasklet: {type: files, archive: copy/*.csv, to: keep/day.tar}
+  - name: sum
+    tasklet: {type: files, checksum: {path: done/2026/*, write: done/SUMS}}
+  - name: unpack
+    tasklet: {type: files, unpack: keep/day.tar, to: back/}
+  - name: delete
+    tasklet: {type: files, delete: [copy/*, keep/*]}
+`},
 	}
 }
 

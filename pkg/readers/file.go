@@ -21,9 +21,9 @@ import (
 
 // fileConf is what the configurations of all readers of files share.
 type fileConf struct {
-	Path      pathList    `yaml:"path,required" help:"file to read, a pattern such as in/*.csv, or a list of both; files are read one after the other, those of a pattern by name"`
-	OnMissing string      `yaml:"on_missing" default:"fail" enum:"fail|empty" help:"what to do where there is no such file: fail, or go on as if it had no records"`
-	MaxRecord config.Size `yaml:"max_record" default:"16MiB" help:"a larger record is refused"`
+	Path      config.Paths `yaml:"path,required" help:"file to read, a pattern such as in/*.csv, or a list of both; files are read one after the other, those of a pattern by name"`
+	OnMissing string       `yaml:"on_missing" default:"fail" enum:"fail|empty" help:"what to do where there is no such file: fail, or go on as if it had no records"`
+	MaxRecord config.Size  `yaml:"max_record" default:"16MiB" help:"a larger record is refused"`
 
 	Encoding     fileEncoding `yaml:"encoding" help:"of the text: utf-8, utf-16, cp949, shift_jis, latin1, windows-1252 and others; without it UTF-8, or UTF-16 where the file begins with that byte order mark"`
 	Compression  string       `yaml:"compression" default:"auto" enum:"auto|none|gzip|zstd|bzip2" help:"of the file; auto: what its first bytes say, whatever its name is"`

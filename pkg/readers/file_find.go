@@ -4,38 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
-	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
+	"batchctl/pkg/files"
 )
-
-// pathList is one path or a list of them.
-type pathList []config.Path
-
-// DecodeYAML reads either form.
-func (l *pathList) DecodeYAML(d *config.Decoder, n config.Node) error {
-	if n.Kind() == config.List {
-		if err := d.Decode(n, (*[]config.Path)(l)); err != nil {
-			return err
-		}
-		if len(*l) == 0 {
-			return n.Errorf("%s: the list is empty", d.What).WithHint("name at least one file")
-		}
-		*l = slices.DeleteFunc(*l, func(p config.Path) bool { return p == "" }) // while checking: not known yet
-		return nil
-	}
-	var one config.Path
-	err := d.Decode(n, &one)
-	if one != "" {
-		*l = pathList{one}
-	}
-	return err
-}
-
-// YAMLType implements config.Worded.
-func (pathList) YAMLType() string { return "a path or a list of paths" }
 
 // find returns the names of the files that the paths stand for, each once.
 func (s *fileSource) find() ([]string, error) {
@@ -56,23 +28,17 @@ func (s *fileSource) find() ([]string, error) {
 	return found, nil
 }
 
-// expand returns the files of one path or pattern. A file that is called like a pattern is that file.
+// expand returns the files of one path or pattern.
 func (s *fileSource) expand(path string) ([]string, error) {
-	_, err := os.Stat(path)
+	paths, err := files.Find(path)
 	switch {
-	case err == nil || !errors.Is(err, os.ErrNotExist):
-		return []string{path}, nil
-	case !strings.ContainsAny(path, "*?["):
-		if s.conf.OnMissing == "empty" {
-			return nil, nil
-		}
-		return nil, notReadable(err, s.relative(path))
-	}
-	paths, err := filepath.Glob(path)
-	if err != nil {
+	case errors.Is(err, os.ErrNotExist) && s.conf.OnMissing == "empty":
+		return nil, nil
+	case errors.Is(err, filepath.ErrBadPattern):
 		return nil, fault.Wrap(fault.Definition, err, "path %q", s.relative(path))
-	}
-	if len(paths) == 0 && s.conf.OnMissing != "empty" {
+	case err != nil:
+		return nil, notReadable(err, s.relative(path))
+	case len(paths) == 0 && s.conf.OnMissing != "empty":
 		return nil, fault.New(fault.Environment, "no file matches %s", s.relative(path)).WithCode(noSuchFile).
 			WithHint("relative paths start at the folder of the definition; on_missing: empty goes on without records")
 	}
