@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -153,7 +155,26 @@ func onceEach(t *testing.T, folder string, records int) {
 	}
 }
 
-// Four partitions against one, the same job in turn: the best of each counts, since others use the machine, too.
+// computing does so much in k goroutines at a time, and nothing but.
+func computing(k int) time.Duration {
+	begin := time.Now()
+	var all sync.WaitGroup
+	var sum atomic.Uint64
+	for range k {
+		all.Go(func() {
+			x := uint64(1)
+			for range 2_000_000_000 / k {
+				x = x*6364136223846793005 + 1
+			}
+			sum.Add(x)
+		})
+	}
+	all.Wait()
+	return time.Since(begin)
+}
+
+// Four partitions against one, the same job in turn: the best of each counts, since others use the machine, too. Where it is
+// so busy that computing alone does not gain the double from two cores, as much less is asked for.
 func TestPartitionsAreFasterThanOne(t *testing.T) {
 	soak(t)
 	folder := t.TempDir()
@@ -191,7 +212,8 @@ steps:
     writer: %s
 `, count, connections, count, c.processors, strings.ReplaceAll(c.writer, "payments", fmt.Sprintf("payments%d", count))))
 			}
-			best, ratio := map[int]time.Duration{}, 0.0
+			best, alone := map[int]time.Duration{}, map[int]time.Duration{}
+			ratio, want := 0.0, c.want
 			for try := 0; try < 10 && ratio < c.want; try++ {
 				for _, count := range []int{1, 4} {
 					begin := time.Now()
@@ -201,12 +223,17 @@ steps:
 					if took := time.Since(begin); best[count] == 0 || took < best[count] {
 						best[count] = took
 					}
+					if took := computing(count); alone[count] == 0 || took < alone[count] {
+						alone[count] = took
+					}
 				}
 				ratio = best[1].Seconds() / best[4].Seconds()
 			}
-			t.Logf("one %s, four %s: %.2f times as fast", best[1].Round(time.Millisecond), best[4].Round(time.Millisecond), ratio)
-			if ratio < c.want {
-				t.Errorf("four partitions are %.2f times as fast as one, want %.1f", ratio, c.want)
+			possible := alone[1].Seconds() / alone[4].Seconds()
+			want *= min(1, possible/2)
+			t.Logf("one %s, four %s: %.2f times as fast; computing alone %.2f times", best[1].Round(time.Millisecond), best[4].Round(time.Millisecond), ratio, possible)
+			if ratio < want {
+				t.Errorf("four partitions are %.2f times as fast as one, want %.2f", ratio, want)
 			}
 		})
 	}
