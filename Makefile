@@ -57,7 +57,8 @@ floors: ## the packages know only what lies on floors below them
 	$(GO) test -count=1 ./floors_test.go
 
 race: ## the race detector on what runs side by side (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 10m $(TESTFLAGS) $(call below,$(RACED))
+	env -u BATCHCTL_TEST_POSTGRES -u CI CGO_ENABLED=1 $(GO) test -race -short -timeout 10m $(TESTFLAGS) $(call below,$(RACED))
+	CGO_ENABLED=1 .ci/with-postgres $(GO) test -race -short -timeout 10m $(TESTFLAGS) -run 'Workers|Partition|Settle' ./pkg/plan
 
 kills: ## kill the binary at 200 random moments for each kind of target
 	@$(GO) test -list Kill ./... | grep -q '^Test' || { echo 'no test with Kill in its name'; exit 1; }

@@ -126,7 +126,7 @@ func TestReplayCrashedAtEveryPointThenRestartedEqualsAnUninterruptedOne(t *testi
 			switch {
 			case soaking():
 				stride = 1
-			case server != "":
+			case server != "" || testing.Short():
 				stride = 24 // everything is made anew for each
 			}
 			for m, mode := range []batchtest.Mode{batchtest.Kill, batchtest.Fail} {
