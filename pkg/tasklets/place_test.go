@@ -28,7 +28,6 @@ type place struct {
 	notices []string
 	output  []string
 	names   *config.Names
-	epoch   int
 }
 
 func newPlace(t *testing.T) *place {
