@@ -21,7 +21,7 @@ import (
 var floors = [][]string{
 	{"pkg/fault"},
 	{"pkg/record"},
-	{"pkg/batch", "pkg/config", "pkg/sqldb", "pkg/format", "pkg/files", "pkg/mail", "pkg/proc"},
+	{"pkg/batch", "pkg/config", "pkg/sqldb", "pkg/format", "pkg/files", "pkg/mail", "pkg/proc", "pkg/web"},
 	{"pkg/catalog", "pkg/job", "pkg/expr", "pkg/trial"},
 	{"pkg/readers", "pkg/processors", "pkg/writers", "pkg/tasklets", "pkg/listeners", "pkg/meta"},
 	{"pkg/runner"},

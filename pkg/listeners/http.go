@@ -2,16 +2,15 @@ package listeners
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"net/http"
-	"net/url"
 	"time"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/catalog"
 	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
+	"batchctl/pkg/web"
 )
 
 type httpConf struct {
@@ -35,7 +34,7 @@ func newHTTP(conf *httpConf, _ *catalog.Env) (batch.Listener, error) {
 	if off(conf.URL) {
 		return nil, nil
 	}
-	if err := checkURL(conf.URL); err != nil {
+	if err := web.CheckURL(conf.URL); err != nil {
 		return nil, err
 	}
 	body := func(n batch.Notification) ([]byte, error) {
@@ -55,15 +54,6 @@ const hiddenURL = "***"
 
 // off reports whether there is no address. A recorded definition has none either.
 func off(address string) bool { return address == "" || address == hiddenURL }
-
-// checkURL refuses what is no address of the web, without saying what it is.
-func checkURL(address string) error {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fault.New(fault.Definition, "url: expected an address that begins with http:// or https://").WithHint("its value is not shown, because addresses of listeners are secrets")
-	}
-	return nil
-}
 
 // Notify sends the request. Answers of 300 and more are errors: redirects are not followed, because they may turn a POST
 // into a GET.
@@ -86,33 +76,13 @@ func (l *httpListener) Notify(ctx context.Context, n batch.Notification) error {
 	for _, header := range l.headers {
 		request.Header.Set(header.Name, header.Value)
 	}
-	response, err := client().Do(request)
+	response, err := web.Client(nil).Do(request)
 	if err != nil {
-		return unsent(ctx, l.url, err)
+		return web.Unanswered(ctx, l.url, err)
 	}
 	defer response.Body.Close()
-	return refused(response)
-}
-
-// client makes one request over a connection of its own.
-func client() *http.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableKeepAlives = true
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	if response.StatusCode >= 300 {
+		return web.Refused(response.StatusCode)
 	}
-}
-
-// refused returns an error where the answer is no success.
-func refused(response *http.Response) error {
-	code := response.StatusCode
-	class := fault.Environment
-	switch {
-	case code < 300:
-		return nil
-	case code == http.StatusTooManyRequests || code >= 500:
-		class = fault.Transient
-	}
-	return fault.New(class, "the server answered %d %s", code, cmp.Or(http.StatusText(code), "(no standard status)"))
+	return nil
 }

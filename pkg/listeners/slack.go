@@ -10,6 +10,7 @@ import (
 	"batchctl/pkg/batch"
 	"batchctl/pkg/catalog"
 	"batchctl/pkg/config"
+	"batchctl/pkg/web"
 )
 
 type slackConf struct {
@@ -24,7 +25,7 @@ func newSlack(conf *slackConf, _ *catalog.Env) (batch.Listener, error) {
 	if off(conf.URL) {
 		return nil, nil
 	}
-	if err := checkURL(conf.URL); err != nil {
+	if err := web.CheckURL(conf.URL); err != nil {
 		return nil, err
 	}
 	body := func(n batch.Notification) ([]byte, error) {

@@ -28,6 +28,7 @@ type place struct {
 	notices []string
 	output  []string
 	names   *config.Names
+	patient bool // pauses take their time
 }
 
 func newPlace(t *testing.T) *place {
@@ -41,6 +42,9 @@ func (p *place) env() *catalog.Env {
 		Job: "job", Step: "step", Instance: "0123456789ab", Base: p.folder, Location: time.UTC, Scope: p.names,
 		Now: func() time.Time { return p.clock },
 		After: func(d time.Duration) <-chan time.Time {
+			if p.patient {
+				return time.After(d)
+			}
 			p.pauses++
 			if p.waited != nil {
 				p.waited(p.pauses)

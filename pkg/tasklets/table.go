@@ -13,6 +13,7 @@ func Table() catalog.Table[batch.Tasklet] {
 		catalog.Define("sql", "runs SQL statements: in one transaction, or each on its own", newSQL),
 		catalog.Define("exec", "runs a program", newExec),
 		catalog.Define("files", "waits for files, copies, moves, deletes, packs, unpacks and verifies them", newFiles),
+		catalog.Define("http", "makes a request", newHTTP),
 		catalog.Define("set", "puts values into the job's context, for later steps", newSet),
 		catalog.Define("sleep", "waits", newSleep),
 	}
