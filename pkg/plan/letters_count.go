@@ -37,12 +37,15 @@ func (a *assembly) lettersPlace(s *job.Step, step *batch.StepExecution) string {
 		}
 	}
 	var share *runner.Share
-	if a.replay != nil {
+	switch {
+	case a.replay != nil:
 		share = replayShare(s)
+	case s.Partition != nil:
+		share = &runner.Share{Name: "*"} // each share of the step has a file of its own
 	}
 	names, live := a.stepScope(s, step, share)
 	writer, err := newBuilder(names, a.env(s, live)).letters(*s.DeadLetter)
-	if err != nil { // each share of the step has a file of its own
+	if err != nil { // it takes more than the name of a share to know the file
 		for _, n := range writtenPaths(s.DeadLetter.Node) {
 			places = append(places, n.Text())
 		}
