@@ -82,7 +82,7 @@ func (w *sqlTable) search(ctx context.Context, tx *sqldb.Tx, lo, hi int, why err
 }
 
 // blameTime bounds the search on a connection of its own.
-const blameTime = 3 * time.Second
+const blameTime = 10 * time.Second
 
 // Blame implements batch.Blamer for COPY, and for constraints that show at COMMIT. It is given no transaction to search in:
 // the one that failed is undone, and so will be the one it makes.
