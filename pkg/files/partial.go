@@ -293,6 +293,18 @@ func (p *Partial) syncName() error {
 	return nil
 }
 
+// Discard gives the file up altogether: for whoever begins anew after a failure. Behind Publish it does nothing.
+func (p *Partial) Discard() error {
+	if p.file == nil {
+		return nil
+	}
+	err := p.output.Disk.remove(p.file.Name())
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // it has its final name already
+	}
+	return errors.Join(trouble("remove", p.file.Name(), err), p.Close())
+}
+
 // Close gives up what was not synced and leaves the partial file to a restart.
 func (p *Partial) Close() error {
 	released := p.release()

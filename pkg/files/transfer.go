@@ -32,11 +32,10 @@ func Copy(ctx context.Context, from string, o Output) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	if err := Pour(ctx, p, source, from); err != nil {
-		return 0, err
+		return 0, errors.Join(err, p.Discard())
 	}
-	return p.Mark().Size, p.Publish()
+	return p.Mark().Size, errors.Join(p.Publish(), p.Close())
 }
 
 // OpenRegular opens a regular file for reading. Errors name it and are of class environment.

@@ -50,6 +50,17 @@ func taskletCases() []taskletCase {
   - name: delete
     tasklet: {type: files, delete: [copy/*, keep/*]}
 `},
+		{name: "sort, split and merge", files: map[string]string{"in.csv": "id,shop\n3,b\n1,a\n2,b\n1,c\n"},
+			steps: `
+  - name: sort
+    tasklet: {type: sort, path: in.csv, to: in.csv, by: id desc}
+  - name: split
+    tasklet: {type: split, path: in.csv, to: out/s-*.csv, by: shop, context: {count: count}}
+  - name: parts
+    tasklet: {type: split, path: in.csv, to: parts/*.csv, records: 3}
+  - name: merge
+    tasklet: {type: merge, path: [out/*.csv, parts/*.csv], to: out/all.csv, by: id desc}
+`},
 	}
 }
 

@@ -30,7 +30,7 @@ func (l *columnList) DecodeYAML(d *config.Decoder, n config.Node) error {
 		}
 		return l.check(n)
 	}
-	var typed config.Map[columnType]
+	var typed config.Map[config.ColumnType]
 	if err := d.Decode(n, &typed); err != nil {
 		return err
 	}
@@ -76,55 +76,4 @@ func (l *columnList) schema() (*record.Schema, error) {
 		fields[i] = record.Field{Name: c.name, Kind: c.kind}
 	}
 	return record.NewSchema(fields...)
-}
-
-// columnType is the name of a kind that a column can be read as.
-type columnType record.Kind
-
-// columnKinds are the kinds that a column can be read as.
-var columnKinds = [...]record.Kind{record.Text, record.Int, record.Decimal, record.Float, record.Bool, record.Date, record.DateTime, record.JSON}
-
-// DecodeYAML reads the name of a kind.
-func (c *columnType) DecodeYAML(d *config.Decoder, n config.Node) error {
-	var name string
-	if err := d.Decode(n, &name); err != nil {
-		return err
-	}
-	known := ""
-	for _, k := range columnKinds {
-		if k.String() == name {
-			*c = columnType(k)
-			return nil
-		}
-		known += ", " + k.String()
-	}
-	e := n.Errorf("column %s: no such type %q", d.What, name)
-	if near := typeCalled(name); near != "" {
-		return e.WithHint("did you mean %q?", near)
-	}
-	return e.WithHint("types are %s", known[2:])
-}
-
-// YAMLType implements config.Worded.
-func (columnType) YAMLType() string { return "a type" }
-
-// typeCalled returns our name for what other systems call a type.
-func typeCalled(name string) string {
-	switch name {
-	case "string", "str", "varchar", "char":
-		return "text"
-	case "integer", "long", "bigint", "int64", "number":
-		return "int"
-	case "numeric", "money":
-		return "decimal"
-	case "double", "real":
-		return "float"
-	case "boolean":
-		return "bool"
-	case "timestamp", "timestamptz", "time":
-		return "datetime"
-	case "object", "array":
-		return "json"
-	}
-	return ""
 }

@@ -48,7 +48,7 @@ func (f *filesTasklet) archive(ctx context.Context, d *done) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	defer func() { err = errors.Join(err, p.Discard()) }() // does nothing behind Publish
 	pack, err := newPacker(kind, p)
 	if err != nil {
 		return err

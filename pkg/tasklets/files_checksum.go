@@ -163,7 +163,7 @@ func (f *filesTasklet) writeSums(ctx context.Context, d *done) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	defer func() { err = errors.Join(err, p.Discard()) }() // does nothing behind Publish
 	for _, path := range all {
 		sum, size, err := sumOf(ctx, path, sha256.New)
 		if err != nil {

@@ -162,7 +162,7 @@ func (u *unpacking) single(ctx context.Context, text io.Reader, archive string) 
 		return err
 	}
 	if err := files.Pour(ctx, p, text, u.archive); err != nil {
-		return errors.Join(err, p.Close())
+		return errors.Join(err, p.Discard())
 	}
 	u.done.add(u.f.name(to), p.Mark().Size)
 	return errors.Join(p.Publish(), p.Close())

@@ -79,7 +79,7 @@ func (h *httpTasklet) save(ctx context.Context, response *http.Response) error {
 		err = h.named(fault.New(fault.Transient, "the answer was cut short: %d of %d bytes", n, response.ContentLength))
 	}
 	if err != nil {
-		return errors.Join(err, p.Close())
+		return errors.Join(err, p.Discard())
 	}
 	return errors.Join(p.Publish(), p.Close())
 }

@@ -1,0 +1,198 @@
+package tasklets
+
+import (
+	"bufio"
+	"container/heap"
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"batchctl/pkg/files"
+	"batchctl/pkg/record"
+)
+
+// maxOpen is how many files of rows are read at once.
+const maxOpen = 64
+
+// sink takes rows in their order. Both are valid during the call.
+type sink func(raw string, keys []record.Value) error
+
+// source is a file of sorted rows that is being merged.
+type source struct {
+	rows  *rowReader
+	index int // its place among the others: rows with the same keys stay in this order
+	raw   string
+	keys  []record.Value
+	other []record.Value // the keys of the row before
+	arena record.Arena   // of raw and keys
+	spare record.Arena   // of other
+	begun bool
+}
+
+// advance reads the next row, and refuses one that is not in order.
+func (s *source) advance() error {
+	s.arena, s.spare = s.spare, s.arena
+	s.keys, s.other = s.other, s.keys
+	s.arena.Reset()
+	var err error
+	if s.raw, err = s.rows.next(&s.arena, s.keys); err != nil {
+		return err
+	}
+	if s.begun && s.rows.t.compare(s.other, s.keys) > 0 {
+		return s.rows.bad("the rows are not sorted by %s", s.rows.t.orderText()).WithHint("sort the file first: tasklet sort")
+	}
+	s.begun = true
+	return nil
+}
+
+// sources are the heap of files that are merged, the one with the smallest row first.
+type sources []*source
+
+func (s sources) Len() int      { return len(s) }
+func (s sources) Swap(i, j int) { s[i], s[j] = s[j], s[i] }
+func (s sources) Less(i, j int) bool {
+	if order := s[i].rows.t.compare(s[i].keys, s[j].keys); order != 0 {
+		return order < 0
+	}
+	return s[i].index < s[j].index
+}
+
+func (s *sources) Push(x any) { *s = append(*s, x.(*source)) }
+
+func (s *sources) Pop() any {
+	last := (*s)[len(*s)-1]
+	*s = (*s)[:len(*s)-1]
+	return last
+}
+
+// mergeRows hands the rows of sorted files to a sink, in their order. It closes the files.
+func (t *table) mergeRows(ctx context.Context, all []*rowReader, to sink) (err error) {
+	defer func() {
+		for _, r := range all {
+			err = errors.Join(err, r.close())
+		}
+	}()
+	var open sources
+	for i, r := range all {
+		s := &source{rows: r, index: i, keys: make([]record.Value, len(t.order)), other: make([]record.Value, len(t.order))}
+		switch err := s.advance(); {
+		case err == nil:
+			open = append(open, s)
+		case err != io.EOF:
+			return err
+		}
+	}
+	heap.Init(&open)
+	for n := 0; len(open) > 0; n++ {
+		if n%1024 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		first := open[0]
+		if err := to(first.raw, first.keys); err != nil {
+			return err
+		}
+		switch err := first.advance(); {
+		case err == nil:
+			heap.Fix(&open, 0)
+		case err == io.EOF:
+			heap.Pop(&open)
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// runs are temporary files of sorted rows, each of rows that stood before those of the next. They have no names: whatever
+// becomes of the process, nothing is left of them.
+type runs struct {
+	t      *table
+	folder string
+	files  []*os.File
+}
+
+// write makes a run of what fill hands out.
+func (r *runs) write(fill func(to sink) error) error {
+	if err := files.MakeFolder(r.t.env.Disk, r.folder); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(r.folder, ".batchctl-*.run")
+	if err != nil {
+		return files.Trouble("make a temporary file in", r.folder, err)
+	}
+	unlinkErr := os.Remove(file.Name())
+	r.files = append(r.files, file)
+	if unlinkErr != nil {
+		return files.Trouble("remove the name of", file.Name(), unlinkErr)
+	}
+	out := bufio.NewWriterSize(file, 256<<10)
+	err = fill(func(raw string, _ []record.Value) error {
+		if _, err := out.WriteString(raw); err != nil {
+			return err
+		}
+		return out.WriteByte('\n')
+	})
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		return trouble("write a temporary file in", r.folder, err)
+	}
+	return nil
+}
+
+// open opens some of the runs.
+func (r *runs) open(some []*os.File) (all []*rowReader, err error) {
+	for _, file := range some {
+		reader, err := r.t.openRun(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, reader)
+	}
+	return all, nil
+}
+
+// merge hands the rows of all runs to a sink. Where there are more than can be open at once, neighbours are merged first.
+func (r *runs) merge(ctx context.Context, to sink) error {
+	for len(r.files) > maxOpen {
+		if err := r.shorten(ctx); err != nil {
+			return err
+		}
+	}
+	all, err := r.open(r.files)
+	if err != nil {
+		return err
+	}
+	return r.t.mergeRows(ctx, all, to)
+}
+
+// shorten merges each group of runs into one.
+func (r *runs) shorten(ctx context.Context) error {
+	before := r.files
+	r.files = nil
+	defer closeAll(before)
+	for len(before) > 0 {
+		some := before[:min(maxOpen, len(before))]
+		all, err := r.open(some)
+		if err != nil {
+			return err
+		}
+		if err := r.write(func(to sink) error { return r.t.mergeRows(ctx, all, to) }); err != nil {
+			return err
+		}
+		closeAll(some)
+		before = before[len(some):]
+	}
+	return nil
+}
+
+func (r *runs) close() { closeAll(r.files) }
+
+// closeAll closes temporary files, whose rows nobody needs any more; one that is closed stays so.
+func closeAll(all []*os.File) {
+	for _, file := range all {
+		_ = file.Close()
+	}
+}
