@@ -38,6 +38,8 @@ type Env struct {
 	// Reader, Writer build a component nested in another one.
 	Reader func(config.Node) (batch.Reader, error)
 	Writer func(config.Node) (batch.Writer, error)
+	// Hide makes a value a secret, that no output shows; nil where nothing is run.
+	Hide func(secret string)
 	// Notice tells a person something that changes nothing.
 	Notice func(message string)
 }

@@ -181,27 +181,3 @@ func listenerNodes(root config.Node) []config.Node {
 	}
 	return found
 }
-
-// listenerSecrets returns what stands in the listeners of a definition and is a secret: addresses, passwords, and headers
-// that carry one. Texts with ${...} are none: what they stand for is looked after where it is resolved.
-func listenerSecrets(root config.Node) []string {
-	var found []string
-	add := func(n config.Node) {
-		if written(n) && n.Text() != "" {
-			found = append(found, n.Text())
-		}
-	}
-	for _, listener := range listenerNodes(root) {
-		for _, key := range []string{"url", "password"} {
-			value, _ := listener.Get(key)
-			add(value)
-		}
-		headers, _ := listener.Get("headers")
-		for _, header := range headers.Pairs() {
-			if config.SecretVariable(header.Name) {
-				add(header.Value)
-			}
-		}
-	}
-	return found
-}

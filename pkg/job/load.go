@@ -77,7 +77,7 @@ func (j *Job) Bind(scope config.Scope, base string, secrets *config.Secrets) (*J
 		return nil, err
 	}
 	bound.document, bound.Connections = j.document, connections
-	for _, secret := range listenerSecrets(j.document.Root) {
+	for _, secret := range writtenSecrets(j.document.Root) {
 		secrets.AddAddress(secret)
 	}
 	for i := range bound.Connections {
@@ -194,7 +194,7 @@ func (j *Job) StoredText() string {
 			text = secrets.Redact(text)
 		}
 	}
-	for _, secret := range listenerSecrets(j.document.Root) {
+	for _, secret := range writtenSecrets(j.document.Root) {
 		var secrets config.Secrets
 		secrets.Add(secret)
 		text = secrets.Redact(text)
@@ -222,7 +222,7 @@ func hideSecrets(root config.Node, err error) error {
 			secrets.Add(value.Text())
 		}
 	}
-	for _, secret := range listenerSecrets(root) {
+	for _, secret := range writtenSecrets(root) {
 		secrets.AddAddress(secret)
 	}
 	for _, e := range all {

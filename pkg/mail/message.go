@@ -3,24 +3,40 @@ package mail
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"mime"
+	"mime/multipart"
 	"mime/quotedprintable"
 	"net/mail"
+	"net/textproto"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"batchctl/pkg/fault"
 )
 
-// Message is a mail of plain text.
+// Message is a mail of plain text, with files.
 type Message struct {
 	From    string // an address, also with a name: Batch <batch@example.com>
 	To      []string
+	Cc      []string
+	Bcc     []string // get it, and are not named in it
 	Subject string
 	Text    string
 	Date    time.Time
 	ID      string // unique, without brackets: 17.load@host; "" leaves it to the server
+	Files   []File
+}
+
+// File is a file that is sent with a mail.
+type File struct {
+	Name    string // without folders
+	Content []byte
 }
 
 // parties returns the bare addresses of the envelope. An address that is none is an error of class definition.
@@ -31,12 +47,17 @@ func (m *Message) parties() (from string, to []string, err error) {
 	if len(m.To) == 0 {
 		return "", nil, fault.New(fault.Definition, "to: the mail has no recipient").WithHint("add to: [somebody@example.com]")
 	}
-	for _, one := range m.To {
-		address, err := bare("to", one)
-		if err != nil {
-			return "", nil, err
+	for _, party := range []struct {
+		key  string
+		list []string
+	}{{"to", m.To}, {"cc", m.Cc}, {"bcc", m.Bcc}} {
+		for _, one := range party.list {
+			address, err := bare(party.key, one)
+			if err != nil {
+				return "", nil, err
+			}
+			to = append(to, address)
 		}
-		to = append(to, address)
 	}
 	return from, to, nil
 }
@@ -49,41 +70,119 @@ func bare(key, text string) (string, error) {
 	return address.Address, nil
 }
 
-// Bytes returns the mail as it is sent: RFC 5322, the text in UTF-8 as quoted-printable. Line breaks in the subject become
-// blanks, so that no value can add a header.
+// Bytes returns the mail as it is sent: RFC 5322, the text in UTF-8 as quoted-printable, files as parts of their own (RFC
+// 2046) in base64. Line breaks in the subject become blanks, so that no value can add a header. The same message makes the
+// same bytes.
 func (m *Message) Bytes() ([]byte, error) {
-	from, err := mail.ParseAddress(m.From)
-	if err != nil {
-		return nil, err
-	}
-	var to []string
-	for _, one := range m.To {
-		address, err := mail.ParseAddress(one)
-		if err != nil {
-			return nil, err
-		}
-		to = append(to, address.String())
-	}
 	var b bytes.Buffer
-	header := func(name, value string) { fmt.Fprintf(&b, "%s: %s\r\n", name, value) }
-	header("From", from.String())
-	header("To", strings.Join(to, ", "))
-	header("Subject", mime.QEncoding.Encode("utf-8", oneLine(m.Subject)))
-	header("Date", m.Date.Format(time.RFC1123Z))
-	if m.ID != "" {
-		header("Message-ID", "<"+oneLine(m.ID)+">")
-	}
-	header("Auto-Submitted", "auto-generated") // RFC 3834: no answers from holidays
-	header("MIME-Version", "1.0")
-	header("Content-Type", "text/plain; charset=utf-8")
-	header("Content-Transfer-Encoding", "quoted-printable")
-	b.WriteString("\r\n")
-	text := quotedprintable.NewWriter(&b)
-	if _, err := text.Write([]byte(m.Text)); err != nil {
+	if err := m.writeHead(&b); err != nil {
 		return nil, err
 	}
-	err = text.Close() // it holds the last line back until then
+	if len(m.Files) == 0 {
+		writeHeader(&b, "Content-Type", "text/plain; charset=utf-8")
+		writeHeader(&b, "Content-Transfer-Encoding", "quoted-printable")
+		b.WriteString("\r\n")
+		err := writeText(&b, m.Text)
+		return b.Bytes(), err
+	}
+	err := m.writeParts(&b)
 	return b.Bytes(), err
+}
+
+func (m *Message) writeHead(b *bytes.Buffer) error {
+	for _, party := range []struct {
+		name string
+		list []string
+	}{{"From", []string{m.From}}, {"To", m.To}, {"Cc", m.Cc}} {
+		var all []string
+		for _, one := range party.list {
+			address, err := mail.ParseAddress(one)
+			if err != nil {
+				return err
+			}
+			all = append(all, address.String())
+		}
+		if len(all) > 0 {
+			writeHeader(b, party.name, strings.Join(all, ", "))
+		}
+	}
+	writeHeader(b, "Subject", mime.QEncoding.Encode("utf-8", oneLine(m.Subject)))
+	writeHeader(b, "Date", m.Date.Format(time.RFC1123Z))
+	if m.ID != "" {
+		writeHeader(b, "Message-ID", "<"+oneLine(m.ID)+">")
+	}
+	writeHeader(b, "Auto-Submitted", "auto-generated") // RFC 3834: no answers from holidays
+	writeHeader(b, "MIME-Version", "1.0")
+	return nil
+}
+
+func writeHeader(b *bytes.Buffer, name, value string) { fmt.Fprintf(b, "%s: %s\r\n", name, value) }
+
+func writeText(to io.Writer, text string) error {
+	w := quotedprintable.NewWriter(to)
+	if _, err := io.WriteString(w, text); err != nil {
+		return err
+	}
+	return w.Close() // it holds the last line back until then
+}
+
+// writeParts writes the text and the files.
+func (m *Message) writeParts(b *bytes.Buffer) error {
+	parts := multipart.NewWriter(b)
+	if err := parts.SetBoundary(m.boundary()); err != nil {
+		return err
+	}
+	writeHeader(b, "Content-Type", "multipart/mixed; boundary="+parts.Boundary())
+	b.WriteString("\r\n")
+	text, err := parts.CreatePart(textproto.MIMEHeader{"Content-Type": {"text/plain; charset=utf-8"}, "Content-Transfer-Encoding": {"quoted-printable"}})
+	if err != nil {
+		return err
+	}
+	if err := writeText(text, m.Text); err != nil {
+		return err
+	}
+	for _, f := range m.Files {
+		if err := writeFile(parts, f); err != nil {
+			return err
+		}
+	}
+	return parts.Close()
+}
+
+// boundary is a line that is not in the message: a hash of it.
+func (m *Message) boundary() string {
+	h := sha256.New()
+	io.WriteString(h, m.ID+m.Text)
+	for _, f := range m.Files {
+		h.Write(f.Content)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:20])
+}
+
+// base64Line is how many bytes make a line of 76 characters (RFC 2045, section 6.8).
+const base64Line = 57
+
+func writeFile(parts *multipart.Writer, f File) error {
+	kind := mime.TypeByExtension(filepath.Ext(f.Name))
+	if kind == "" {
+		kind = "application/octet-stream"
+	}
+	part, err := parts.CreatePart(textproto.MIMEHeader{
+		"Content-Type":              {kind},
+		"Content-Transfer-Encoding": {"base64"},
+		"Content-Disposition":       {mime.FormatMediaType("attachment", map[string]string{"filename": oneLine(f.Name)})},
+	})
+	if err != nil {
+		return err
+	}
+	for rest := f.Content; len(rest) > 0; {
+		n := min(base64Line, len(rest))
+		if _, err := io.WriteString(part, base64.StdEncoding.EncodeToString(rest[:n])+"\r\n"); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

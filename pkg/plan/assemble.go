@@ -125,8 +125,8 @@ func (a *assembly) env(s *job.Step, scope config.Scope) *catalog.Env {
 		Job: a.execution.Instance.Name, Step: s.Name, Instance: shortKey(a.store.ID(), a.execution.Instance),
 		Adopt: a.alone,
 		Base:  a.prepared.place.Base, Location: a.prepared.location, Now: a.engine.Now, After: a.engine.After, Scope: scope,
-		Getenv: a.engine.Env,
-		Disk:   a.engine.instruments.disk, Replay: a.replayName(),
+		Getenv: a.engine.Env, Hide: a.engine.Secrets.Add,
+		Disk: a.engine.instruments.disk, Replay: a.replayName(),
 		Connect: a.connections.connect,
 		Notice:  func(message string) { a.observer.Observe(batch.Notice{Message: message}) },
 	}

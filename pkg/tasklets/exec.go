@@ -93,6 +93,9 @@ func newExec(conf *execConf, env *catalog.Env) (batch.Tasklet, error) {
 		}
 		e.codes[code] = p.Value
 	}
+	for _, p := range conf.Env {
+		hide(env, p.Name, scalarText(p.Value))
+	}
 	if conf.Grace < 0 || conf.Timeout < 0 {
 		wrong.Add(fault.New(fault.Definition, "tasklet exec: timeout and grace cannot be negative"))
 	}

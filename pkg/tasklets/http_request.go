@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -79,7 +78,8 @@ func (h *httpTasklet) request(ctx context.Context, c *batch.Contribution) (*http
 		request.SetBasicAuth(h.conf.User, h.conf.Password)
 	}
 	if h.conf.Method == http.MethodPost || h.conf.Method == http.MethodPatch {
-		key, err := h.key(ctx, c)
+		// draft-ietf-httpapi-idempotency-key-header: a server that knows it does the same thing once.
+		key, err := attemptKey(ctx, h.env, c)
 		if err != nil {
 			return nil, err
 		}
@@ -118,21 +118,4 @@ func (h *httpTasklet) body() ([]byte, error) {
 		return nil, fault.New(fault.Environment, "%s is larger than 64 MiB", name).WithHint("send it with a program: tasklet exec")
 	}
 	return body, trouble("read", name, err)
-}
-
-// key is the same for all attempts at a visit of the step, restarts included, so that a server that knows the header
-// (draft-ietf-httpapi-idempotency-key-header) does the same thing once.
-func (h *httpTasklet) key(ctx context.Context, c *batch.Contribution) (string, error) {
-	const kept = "idempotency_key"
-	var key string
-	if raw := c.Earlier[kept]; raw != nil && json.Unmarshal(raw, &key) == nil && key != "" {
-		return key, nil
-	}
-	execution, _ := h.env.Scope.Lookup("step.execution_id")
-	key = h.env.Instance + "-" + execution.String()
-	raw, err := json.Marshal(key)
-	if err != nil {
-		return "", err
-	}
-	return key, c.Save(ctx, batch.Context{kept: raw})
 }

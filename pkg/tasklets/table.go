@@ -17,6 +17,7 @@ func Table() catalog.Table[batch.Tasklet] {
 		catalog.Define("sort", "sorts files by columns, in little memory", newSort),
 		catalog.Define("split", "makes many files of one, by size or by the values of a column", newSplit),
 		catalog.Define("merge", "puts files together, one behind the other or in their order", newMerge),
+		catalog.Define("mail", "sends a mail", newMail),
 		catalog.Define("set", "puts values into the job's context, for later steps", newSet),
 		catalog.Define("sleep", "waits", newSleep),
 	}

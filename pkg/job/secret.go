@@ -1,0 +1,50 @@
+package job
+
+import (
+	"net/url"
+
+	"batchctl/pkg/config"
+)
+
+// writtenSecrets returns what stands in the listeners and tasklets of a definition and is a secret: addresses of listeners,
+// passwords, headers and variables whose names say that they carry one. Texts with ${...} are none: what they stand for is
+// looked after where it is resolved.
+func writtenSecrets(root config.Node) []string {
+	var found []string
+	add := func(n config.Node) {
+		if written(n) && n.Text() != "" {
+			found = append(found, n.Text())
+		}
+	}
+	for _, listener := range listenerNodes(root) {
+		address, _ := listener.Get("url")
+		add(address)
+		addKept(listener, add)
+	}
+	steps, _ := root.Get("steps")
+	for _, step := range stepNodes(steps) {
+		tasklet, _ := step.Get(string(TaskletStep))
+		addKept(tasklet, add)
+		address, _ := tasklet.Get("url")
+		if u, err := url.Parse(address.Text()); err == nil && u.User != nil {
+			if password, set := u.User.Password(); set {
+				found = append(found, password)
+			}
+		}
+	}
+	return found
+}
+
+// addKept adds the passwords of a component, and the values whose names say that they are secrets.
+func addKept(component config.Node, add func(config.Node)) {
+	password, _ := component.Get("password")
+	add(password)
+	for _, key := range []string{"headers", "env"} {
+		values, _ := component.Get(key)
+		for _, p := range values.Pairs() {
+			if config.SecretVariable(p.Name) {
+				add(p.Value)
+			}
+		}
+	}
+}
