@@ -11,9 +11,9 @@ FUZZTIME    ?= 5s
 KILLS       ?= 200
 
 # Packages whose code keeps, or hands on, memory of a chunk: they are tested a second time with released memory overwritten.
-ARENAS := $(wildcard $(addprefix ./pkg/,record batch format expr readers processors writers runner plan))
+ARENAS := $(wildcard $(addprefix ./pkg/,record batch format expr readers processors writers tasklets runner plan))
 # Packages with goroutines of their own, tested with in-memory fakes under the race detector.
-RACED  := $(wildcard $(addprefix ./pkg/,record batch runner plan))
+RACED  := $(wildcard $(addprefix ./pkg/,record batch proc runner plan))
 
 below = $(addsuffix /...,$(1))
 

@@ -111,7 +111,7 @@ func (p *prepared) describeStep(s *job.Step) StepDescription {
 	names := p.stepNames(s)
 	resolved := (&config.Decoder{Scope: names, Base: p.place.Base}).Resolved(s.Node.Without(string(job.ParallelStep)))
 	if s.Kind() != job.ChunkStep {
-		return StepDescription{Name: s.Name, Kind: string(s.Kind()), Guarantee: describeFlow(s), Resolved: resolved}
+		return StepDescription{Name: s.Name, Kind: string(s.Kind()), Guarantee: describeFlow(s) + taskletGuarantee(s), Resolved: resolved}
 	}
 	return StepDescription{
 		Name: s.Name, Kind: "chunk", Chunk: s.ChunkSize(), Partition: describePartition(s.Partition), Guarantee: p.guarantee(s, shareScope(names, sampleShare(s))),

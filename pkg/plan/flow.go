@@ -204,3 +204,22 @@ func describeFlow(s *job.Step) string {
 	}
 	return ""
 }
+
+// taskletGuarantee says what an interruption does to a tasklet.
+func taskletGuarantee(s *job.Step) string {
+	if s.Kind() != job.TaskletStep {
+		return ""
+	}
+	switch s.Tasklet.Type {
+	case "sql":
+		if transactional(s) {
+			return ": exactly once; statements and checkpoint are one transaction"
+		}
+		return ": at least once; a restart goes on behind the statements that were done"
+	case "exec", "http", "mail":
+		return ": at least once; an interrupted attempt is repeated"
+	case "files", "sort", "split", "merge", "set":
+		return ": done twice is done once"
+	}
+	return ""
+}
