@@ -1,11 +1,9 @@
 package readers
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync/atomic"
@@ -16,7 +14,6 @@ import (
 	"batchctl/pkg/fault"
 	"batchctl/pkg/files"
 	"batchctl/pkg/format"
-	"batchctl/pkg/record"
 )
 
 // fileConf is what the configurations of all readers of files share.
@@ -164,80 +161,8 @@ func (s *fileSource) enter(ctx context.Context, from batch.State) error {
 	return s.trailer.resume(at.Trailer)
 }
 
-// openFile opens the file at the index and passes over what stands before its first record.
-func (s *fileSource) openFile() error {
-	name := s.files[s.index]
-	input, err := s.openInput(name)
-	if err != nil {
-		return err
-	}
-	s.scan.SetName(name)
-	s.input = input
-	s.trailer.begin(s.count)
-	if err = s.scan.Reset(input, format.Start(), 0); err == nil {
-		err = s.start()
-	}
-	if err != nil {
-		err = s.failed(s.encodingFault(err))
-		s.input = nil
-		_ = input.Close()
-		return err
-	}
-	s.progress()
-	return nil
-}
-
-func (s *fileSource) openInput(name string) (*files.Input, error) {
-	file, err := openRegular(s.absolute(name), name)
-	if err != nil {
-		return nil, err
-	}
-	return files.OpenInput(file, name, files.InputOptions{
-		Compression: s.conf.Compression, Encoding: string(s.conf.Encoding), MaxExpansion: int64(s.conf.MaxExpansion),
-	})
-}
-
 // progress notes how much of the files is read.
 func (s *fileSource) progress() { s.done.Store(s.passed + s.input.Consumed(s.scan.Position().Offset)) }
-
-// openRegular opens a file that can be read again from any place.
-func openRegular(path, name string) (*os.File, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, notReadable(err, name)
-	case info.IsDir():
-		return nil, fault.New(fault.Environment, "%s is a folder", name).WithHint("name the files in it: %s/*", name)
-	case !info.Mode().IsRegular():
-		return nil, fault.New(fault.Environment, "%s is not a regular file: a restart could not read it again", name)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, notReadable(err, name)
-	}
-	return file, nil
-}
-
-// noSuchFile is the code of errors about files that are not there.
-const noSuchFile = "no_such_file"
-
-func notReadable(err error, name string) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		err = path.Err
-	}
-	e := fault.Wrap(fault.Environment, err, "read %s", name)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		e.Code = noSuchFile
-		e.Hint = "relative paths start at the folder of the definition; on_missing: empty takes a missing file for an empty one"
-	case errors.Is(err, os.ErrPermission):
-		e.Hint = "the user that runs the job needs the right to read the file, and to enter the folders above it"
-	default:
-		e.Hint = files.Limit(err)
-	}
-	return e
-}
 
 // next opens the file behind the one at hand. At the end of the last it returns io.EOF.
 func (s *fileSource) next() error {
@@ -327,125 +252,4 @@ func (s *fileSource) measure() {
 	}
 	s.total.Store(total)
 	s.done.Store(s.passed)
-}
-
-// refused makes the error for a bad record, with a copy of what was read of it.
-func (s *fileSource) refused(err error, line int64, raw []byte) error {
-	if s.trailer != nil {
-		s.trailer.bad++
-	}
-	if s.input != nil && s.input.Encoding() != "" && bytes.IndexByte(raw, 0xff) >= 0 {
-		err = s.notDecodable(err)
-		raw = bytes.ReplaceAll(raw, []byte{0xff}, []byte("\ufffd"))
-	}
-	return &batch.BadRecord{Origin: record.Origin{Source: s.name(), Line: line, Raw: string(raw)}, Err: err}
-}
-
-// encodingFault names the encoding in an error about bytes that are not of it; the scanner knows UTF-8 only.
-func (s *fileSource) encodingFault(err error) error {
-	if fault.CodeOf(err) != format.NotUTF8 || s.input == nil || s.input.Encoding() == "" {
-		return err
-	}
-	return s.notDecodable(err)
-}
-
-func (s *fileSource) notDecodable(err error) error {
-	return fault.New(fault.ClassOf(err), "bytes that are not %s", s.input.Encoding()).At(fault.PositionOf(err)).
-		WithCode("not_decodable").WithHint("is encoding: %s right? a single bad record can be skipped", s.input.Encoding())
-}
-
-// at returns the position of a line of the file at hand.
-func (s *fileSource) at(line int64) fault.Position {
-	return fault.Position{File: s.name(), Line: int(line)}
-}
-
-// mismatch is the error for a field that is not what its column's type asks for.
-func (s *fileSource) mismatch(err error, line int64, column string) error {
-	e := fault.Wrap(fault.Validation, err, "column %s", column).At(s.at(line)).WithCode(fault.CodeOf(err))
-	if hint := fault.HintOf(err); len(hint) > 4 && hint[:4] == "set " {
-		e.Hint = hint + " on the reader, or let the step skip such records"
-	}
-	return e
-}
-
-// read calls the scanner for the next record of any file. An error of a data class is a batch.BadRecord made by bad.
-func (s *fileSource) read(ctx context.Context, bad func(error) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	for {
-		err := io.EOF
-		if s.input != nil {
-			err = s.scan.Next()
-		}
-		if s.trailer != nil && s.input != nil {
-			again, wrong := s.pastTrailer(err)
-			if wrong != nil {
-				return wrong
-			}
-			if again {
-				continue
-			}
-		}
-		switch {
-		case err == nil:
-			s.count++
-			if s.count&31 == 0 {
-				s.progress()
-			}
-			if s.sharing.only == nil || s.mine(false) {
-				return nil
-			}
-			if err := s.passOn(ctx); err != nil {
-				return err
-			}
-		case err == io.EOF:
-			if err := s.end(); err != nil {
-				return err
-			}
-		case fault.ClassOf(err).Data():
-			s.count++
-			if err = bad(err); s.mine(true) {
-				return err
-			}
-		default:
-			return s.failed(err)
-		}
-	}
-}
-
-// end passes on to the next file, at the end of the one at hand.
-func (s *fileSource) end() error {
-	if s.input != nil {
-		if err := s.atBorder(); err != nil {
-			return err
-		}
-	}
-	return s.next()
-}
-
-// pastTrailer looks whether what the scanner returned is the trailer, behind it, or the end that lacks one. again: the
-// trailer was met, and is no record.
-func (s *fileSource) pastTrailer(scanned error) (again bool, err error) {
-	switch {
-	case scanned == io.EOF && !s.trailer.met && s.ends():
-		return false, s.trailer.missing(s)
-	case scanned == io.EOF:
-		return false, nil
-	case s.trailer.met && (scanned == nil || fault.ClassOf(scanned).Data()):
-		return false, s.trailer.behind(s)
-	case scanned == nil && s.trailer.is() && !s.ends():
-		return false, s.trailer.behind(s)
-	case scanned == nil && s.trailer.is():
-		return true, s.trailer.meet(s)
-	}
-	return false, nil
-}
-
-// countOf returns "1 field", "5 fields".
-func countOf(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
