@@ -50,6 +50,14 @@ type Locator interface {
 	Locate(input record.Record, origin record.Origin) string
 }
 
+// A Headed is a Reader of an input that begins with something that is no record: lines before the records, a header.
+// Called from any goroutine.
+type Headed interface {
+	// Header returns what stands before the first record of the first input, without the last line end; known is false as
+	// long as that has not been opened.
+	Header() (text string, known bool)
+}
+
 // A Processor turns one input record into none (filtered), one, or more output rows. The runner calls it from one
 // goroutine, in reading order.
 type Processor interface {

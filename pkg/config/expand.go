@@ -192,6 +192,9 @@ func SuggestName(scope Scope, name string) string {
 			return `did you mean "` + near + `"?`
 		}
 	}
+	if name == "input.header" {
+		return "it is known in header and footer of a csv writer only; header_record: {add: [...]} of the reader gives its columns to the records"
+	}
 	if len(known) == 0 {
 		return "there are no names in " + space + " here"
 	}

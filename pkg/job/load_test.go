@@ -196,7 +196,7 @@ func TestNamesAreThoseOfTheDefinition(t *testing.T) {
 		"steps.load.exit_status": config.Later, "steps.other.write_count": config.NoSuchName, "context.total": config.Later,
 		"context.none": config.NoSuchName, "job.name": config.Now, "job.execution_id": config.Later, "step.name": config.Now,
 		"counters.skip_count": config.Later, "counters.none": config.NoSuchName, "env.SHOP": config.Now, "env.NONE": config.Later,
-		"partition.name": config.NoSuchName, "input.header": config.Later,
+		"partition.name": config.NoSuchName, "input.header": config.NoSuchName,
 	} {
 		if _, got := names.Lookup(name); got != want {
 			t.Errorf("%s: got %d, want %d", name, got, want)

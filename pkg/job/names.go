@@ -50,10 +50,9 @@ func PartitionNames(below config.Scope) *config.Names {
 		"partition.value", "partition.file")
 }
 
-// StepNames returns what a step adds to the job's names: step.name, and for later step.execution_id, counters.COUNTER
-// and input.header.
+// StepNames returns what a step adds to the job's names: step.name, and for later step.execution_id and counters.COUNTER.
 func StepNames(step string, below config.Scope) *config.Names {
-	names := config.NewNames(below).SetText("step.name", step).Declare("step.execution_id", "input.header")
+	names := config.NewNames(below).SetText("step.name", step).Declare("step.execution_id")
 	for _, counter := range batch.CounterNames {
 		names.Declare("counters." + counter)
 	}

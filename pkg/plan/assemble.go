@@ -201,6 +201,9 @@ func (a *assembly) build(s *job.Step, share *runner.Share, step *batch.StepExecu
 	if err != nil {
 		return nil, err
 	}
+	if headed, ok := reader.(batch.Headed); ok {
+		env.Scope = liveInput{live, headed}
+	}
 	if share != nil && share.Of != nil {
 		if err := reader.(batch.Divisible).Take(share.Of); err != nil {
 			return nil, err

@@ -44,6 +44,7 @@ func (p *prepared) checkStep(s *job.Step) error {
 	wrong.Add(p.checkConflicts(s))
 	wrong.Add(p.checkPartition(s))
 	wrong.Add(p.checkIntent(s))
+	wrong.Add(checkHeader(s))
 	wrong.Add(p.checkEnd(s, names))
 	if len(wrong) == 0 {
 		wrong.Add(p.checkBuild(s, newBuilder(names, p.checkEnv(s, names))))

@@ -6,6 +6,7 @@ import (
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/config"
+	"batchctl/pkg/job"
 	"batchctl/pkg/record"
 )
 
@@ -31,6 +32,68 @@ func (l liveCounters) Explain(name string) error {
 		return e.Explain(name)
 	}
 	return nil
+}
+
+// liveInput is a step's scope that also knows what stands before the records of its input.
+type liveInput struct {
+	config.Scope
+	reader batch.Headed
+}
+
+const inputHeader = "input.header"
+
+func (l liveInput) Lookup(name string) (record.Value, config.Availability) {
+	if name != inputHeader {
+		return l.Scope.Lookup(name)
+	}
+	text, known := l.reader.Header()
+	if !known {
+		return record.Value{}, config.Later
+	}
+	return record.OfText(text), config.Now
+}
+
+// Explain implements config.Explainer by asking the scope below.
+func (l liveInput) Explain(name string) error {
+	if e, ok := l.Scope.(config.Explainer); ok {
+		return e.Explain(name)
+	}
+	return nil
+}
+
+// checkHeader refuses outputs that are to have the header of an input that has none.
+func checkHeader(s *job.Step) error {
+	if _, record := s.Reader.Body.Get("header_record"); record || s.Reader.Type == "csv" {
+		return nil
+	}
+	asking := asksForHeader(s.Writer.Node)
+	if s.DeadLetter != nil && asking.IsZero() {
+		asking = asksForHeader(s.DeadLetter.Node)
+	}
+	if asking.IsZero() {
+		return nil
+	}
+	return asking.Errorf("${%s}: the input of reader %s has no header", inputHeader, s.Reader.Type).WithCode("unknown_name").
+		WithHint("only files of csv, and those with a header_record, have one; write the text out")
+}
+
+// asksForHeader returns the text in a component's definition that the input's header stands in, the zero Node where there is
+// none.
+func asksForHeader(n config.Node) config.Node {
+	if n.Kind() == config.Scalar && strings.Contains(n.Text(), "${"+inputHeader+"}") {
+		return n
+	}
+	for _, pair := range n.Pairs() {
+		if found := asksForHeader(pair.Value); !found.IsZero() {
+			return found
+		}
+	}
+	for _, item := range n.Items() {
+		if found := asksForHeader(item); !found.IsZero() {
+			return found
+		}
+	}
+	return config.Node{}
 }
 
 // leave gives names what a step that ended leaves behind for later ones.

@@ -27,7 +27,8 @@ type csvConf struct {
 	DatetimeFormat   string     `yaml:"datetime_format" help:"pattern of datetime columns, such as dd.MM.yyyy HH:mm; without it ISO 8601"`
 	Lenient          bool       `yaml:"lenient" help:"take stray quotes as data, fill short records with null, cut long ones"`
 
-	Trailer *trailerConf `yaml:"trailer" help:"the last line of each file, which counts what stands before it; it is no record, and must be there"`
+	HeaderRecord *headConf    `yaml:"header_record" help:"a line at the beginning of each file, before that with the names of the columns, that says what the file holds; it is no record, and must be there"`
+	Trailer      *trailerConf `yaml:"trailer" help:"the last line of each file, which counts what stands before it; it is no record, and must be there"`
 }
 
 // csvReader reads the records of delimited text files that have the same columns.
@@ -61,11 +62,15 @@ func newCSV(conf *csvConf, env *catalog.Env) (batch.Reader, error) {
 	}
 	r := &csvReader{fileSource: source, conf: conf, scan: scan}
 	source.scan, source.start, source.lines = scan, r.enterFile, true
+	if err := source.head.define(conf.HeaderRecord, env); err != nil {
+		return nil, err
+	}
+	source.head.line, source.head.row, source.head.next = r.lineAtHand, r.rowAtHand, scan.Next
 	if source.trailer, err = newTrailer(conf.Trailer, env); err != nil {
 		return nil, err
 	}
 	if source.trailer != nil {
-		source.trailer.line, source.trailer.row = r.lineAtHand, r.trailerRow
+		source.trailer.line, source.trailer.row = r.lineAtHand, r.rowAtHand
 	}
 	if err := setFormat(&r.format, conf, env); err != nil {
 		return nil, err
@@ -166,7 +171,8 @@ func (r *csvReader) take(into *record.Chunk) error {
 	}
 	arena := &into.In.Arena
 	raw := arena.Copy(rec.Raw)
-	row := into.AddInput(len(r.columns), record.Origin{Source: r.name(), Line: rec.Line, Raw: raw})
+	all := into.AddInput(len(r.head.values)+len(r.columns), record.Origin{Source: r.name(), Line: rec.Line, Raw: raw})
+	row := all[copy(all, r.head.values):]
 	if len(rec.Fields) < len(row) {
 		for i := len(rec.Fields); i < len(row); i++ {
 			row[i] = record.NullValue
@@ -177,7 +183,7 @@ func (r *csvReader) take(into *record.Chunk) error {
 		into.DropInput()
 		return r.bad(err)
 	}
-	return r.trailer.add(r.schema, row)
+	return r.trailer.add(r.schema, all)
 }
 
 // fill sets the values of a row from the fields of a record whose text is raw.
@@ -219,6 +225,9 @@ func (r *csvReader) value(c *csvColumn, text string, quoted bool) (record.Value,
 
 // valueAtHand returns what the record at hand has in a column; null where it has none, or not what its type asks for.
 func (r *csvReader) valueAtHand(column string) record.Value {
+	if v, added := r.head.value(column); added {
+		return v
+	}
 	rec, i := r.scan.Record(), slices.Index(r.names, column)
 	if i < 0 || i >= len(rec.Fields) || len(rec.Fields) != len(r.columns) && !r.conf.Lenient {
 		return record.NullValue
@@ -240,9 +249,9 @@ func (r *csvReader) lineAtHand() (raw []byte, line int64) {
 	return rec.Raw, rec.Line
 }
 
-// trailerRow returns the columns of the trailer at hand.
-func (r *csvReader) trailerRow() ([]record.Value, error) {
-	rec, columns := r.scan.Record(), r.conf.Trailer.Columns.columns
+// rowAtHand returns the record at hand as a row of other columns: those of a header record or a trailer.
+func (r *csvReader) rowAtHand(list *columnList) ([]record.Value, error) {
+	rec, columns := r.scan.Record(), list.columns
 	if len(columns) > 0 && len(rec.Fields) != len(columns) {
 		return nil, fault.New(fault.Parse, "it has %s, expected %d", countOf(len(rec.Fields), "field"), len(columns))
 	}

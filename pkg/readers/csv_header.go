@@ -10,7 +10,7 @@ import (
 	"batchctl/pkg/record"
 )
 
-// enterFile passes over the beginning of a file, reads its header, and binds the columns at the first one. A file
+// enterFile passes over the beginning of a file, reads its header record and its header, and binds the columns at the first one. A file
 // without any line has no header and needs none.
 func (r *csvReader) enterFile() error {
 	for range r.conf.SkipLines {
@@ -19,6 +19,9 @@ func (r *csvReader) enterFile() error {
 		} else if err != nil {
 			return err
 		}
+	}
+	if err := r.head.read(r.fileSource); err != nil {
+		return err
 	}
 	names, err := r.header()
 	switch {
@@ -118,7 +121,7 @@ func list(names []string) string {
 
 // bind sets the columns and their types, once.
 func (r *csvReader) bind(names []string) error {
-	if r.schema != nil && slices.Equal(r.schema.Names(), names) {
+	if r.schema != nil && slices.Equal(r.schema.Names()[len(r.head.added):], names) {
 		r.names = names
 		return nil
 	}
@@ -137,7 +140,10 @@ func (r *csvReader) bind(names []string) error {
 		columns[at].kind, fields[at].Kind = c.kind, c.kind
 		columns[at].plain = columns[at].plain && c.kind == record.Text
 	}
-	schema, err := record.NewSchema(fields...)
+	if err := r.head.apart(names); err != nil {
+		return err
+	}
+	schema, err := record.NewSchema(append(r.head.fields(), fields...)...)
 	if err != nil {
 		return fault.Wrap(fault.Definition, err, "reader csv")
 	}

@@ -73,6 +73,7 @@ type fileSource struct {
 	lines bool
 	// trailer is nil where files have none.
 	trailer *trailer
+	head    head
 	sharing sharing
 
 	files  []string     // names, found at the first run
@@ -96,6 +97,7 @@ type fileState struct {
 	Tail     string   `json:"tail,omitempty"` // checksum of up to 64 KiB before Offset
 	Records  int64    `json:"records"`
 	Columns  []string `json:"columns,omitempty"`
+	Header   *string  `json:"header,omitempty"` // of the first file, behind it
 
 	Trailer *trailerState `json:"trailer,omitempty"`
 }
@@ -134,6 +136,9 @@ func (s *fileSource) open(from batch.State) (columns []string, err error) {
 		return nil, err
 	}
 	s.files, s.index, s.count, s.opened = at.Files, at.File, at.Records, true
+	if at.Header != nil {
+		s.head.first.Store(at.Header)
+	}
 	s.measure()
 	return at.Columns, nil
 }
@@ -205,6 +210,9 @@ func (s *fileSource) name() string { return s.files[s.index] }
 // state returns where the source stands, with the reader's columns.
 func (s *fileSource) state(columns []string) (batch.State, error) {
 	at := fileState{Files: s.files, File: s.index, Line: 1, Records: s.count, Columns: columns}
+	if s.index > 0 {
+		at.Header = s.head.first.Load()
+	}
 	if s.input != nil {
 		p := s.scan.Position()
 		at.Offset, at.Line, at.Elements, at.Ended = p.Offset, p.Line, p.Elements, p.Ended

@@ -22,6 +22,9 @@ func (s *fileSource) openFile() error {
 	if err = s.scan.Reset(input, format.Start(), 0); err == nil {
 		err = s.start()
 	}
+	if err == nil {
+		s.head.note(s)
+	}
 	if err != nil {
 		err = s.failed(s.encodingFault(err))
 		s.input = nil

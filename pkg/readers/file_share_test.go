@@ -118,7 +118,7 @@ func nastyFiles(t testing.TB) (base string, readers map[string]string) {
 		wide.Write([]byte{byte(u), byte(u >> 8)})
 	}
 	base = folder(t, "nasty.csv", nasty, "bom.csv", "\xef\xbb\xbf"+strings.TrimPrefix(nasty, "skipped \"line\n"), "wide.csv", wide.String(),
-		"trailer.csv", nasty+"\nEND,9\n\n\n#\n",
+		"trailer.csv", nasty+"\nEND,9\n\n\n#\n", "record.csv", "skipped\nHEAD,\"a\nb\"\n"+strings.TrimPrefix(nasty, "skipped \"line\n"), "record.jsonl", "{\"head\":1}\n{\"id\":1}\n\n{\"id\":2,\"n\":3}\n{\"id\":\n{\"id\":4}\n",
 		"nasty.jsonl", "\xef\xbb\xbf{\"id\":1,\"name\":\"a\\nb\"}\r\n\n  {\"id\":-2,\"n\":3}\n{\"id\":\n[1]\n{\"id\":\"x\",\"name\":\"가나\"}\n\n{\"id\":null}\n{}\n{\"id\":2.0,\"n\":[1,\n{\"id\":9,\"name\":\"last\"}")
 	return base, map[string]string{
 		"strict":   `{type: csv, path: nasty.csv, skip_lines: 1, columns: {id: int, n: int}}`,
@@ -131,6 +131,8 @@ func nastyFiles(t testing.TB) (base string, readers map[string]string) {
 		"bom":      `{type: csv, path: bom.csv, columns: {id: int}}`,
 		"utf-16":   `{type: csv, path: wide.csv, skip_lines: 1, columns: {id: int}}`,
 		"trailer":  `{type: csv, path: trailer.csv, skip_lines: 1, comment: "#", columns: {id: int}, trailer: {match: ^END}}`,
+		"record":   `{type: csv, path: record.csv, skip_lines: 1, columns: {id: int}, header_record: {match: ^HEAD, columns: [kind, made], add: [made]}}`,
+		"objects":  `{type: jsonl, path: record.jsonl, columns: {id: int, name: text, n: json}, header_record: {match: head, columns: {head: int}, add: [head]}}`,
 		"jsonl":    `{type: jsonl, path: nasty.jsonl, columns: {id: int, name: text, n: json}}`,
 	}
 }

@@ -22,6 +22,8 @@ type objectsConf struct {
 // jsonlConf is the configuration of the jsonl reader.
 type jsonlConf struct {
 	objectsConf
+	HeaderRecord *headConf `yaml:"header_record" help:"the first line of each file, which says what the file holds; it is no record, and must be there"`
+
 	Trailer *trailerConf `yaml:"trailer" help:"the last line of each file, which counts what stands before it; it is no record, and must be there"`
 }
 
@@ -37,11 +39,19 @@ func newJSONL(conf *jsonlConf, env *catalog.Env) (batch.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.head.define(conf.HeaderRecord, env); err != nil {
+		return nil, err
+	}
+	r.head.line, r.head.row, r.head.next = r.lineAtHand, r.rowAtHand, func() error { return r.scan.Next() }
+	if err := r.head.apart(r.conf.Columns.names()); err != nil {
+		return nil, err
+	}
+	r.start = func() error { return r.head.read(r.fileSource) }
 	if r.trailer, err = newTrailer(conf.Trailer, env); err != nil {
 		return nil, err
 	}
 	if r.trailer != nil {
-		r.trailer.line, r.trailer.row = r.lineAtHand, r.trailerRow
+		r.trailer.line, r.trailer.row = r.lineAtHand, r.rowAtHand
 	}
 	return r, nil
 }
@@ -115,18 +125,29 @@ func (r *objectReader) Open(ctx context.Context, from batch.State) error {
 func (r *objectReader) begin(names []string) (err error) {
 	r.shape = -1
 	if r.declared() {
-		r.schema, err = r.conf.Columns.schema()
+		r.schema, err = r.declaredSchema()
 		return err
 	}
-	fields := make([]record.Field, len(names))
-	for i, name := range names {
-		fields[i].Name = name
+	fields := r.head.fields()
+	for _, name := range names {
+		if !r.head.adds(name) {
+			fields = append(fields, record.Field{Name: name})
+		}
 	}
 	r.schema, err = record.NewOpenSchema(fields...)
 	return err
 }
 
 func (r *objectReader) declared() bool { return len(r.conf.Columns.columns) > 0 }
+
+// declaredSchema is what the file gives to its records, and the declared columns.
+func (r *objectReader) declaredSchema() (*record.Schema, error) {
+	columns, err := r.conf.Columns.schema()
+	if err != nil || r.head.conf == nil {
+		return columns, err
+	}
+	return record.NewSchema(append(r.head.fields(), columns.Fields()...)...)
+}
 
 // typed reports whether values are converted to the types of declared columns.
 func (r *objectReader) typed() bool { return r.conf.Columns.typed }
@@ -153,6 +174,7 @@ func (r *objectReader) take(into *record.Chunk) error {
 	arena := &into.In.Arena
 	raw := arena.Copy(rec.Raw)
 	row := into.AddInput(r.schema.Len(), record.Origin{Source: r.name(), Line: rec.Line, Raw: raw})
+	copy(row, r.head.values)
 	for i := range rec.Fields {
 		at := r.positions[i]
 		if at < 0 {
@@ -171,6 +193,9 @@ func (r *objectReader) take(into *record.Chunk) error {
 // valueAtHand returns what the object at hand has in a column: null where that is absent, or not what its type asks for. Of
 // a key without a type it is the text.
 func (r *objectReader) valueAtHand(column string) record.Value {
+	if v, added := r.head.value(column); added {
+		return v
+	}
 	rec := r.scan.Record()
 	at := slices.IndexFunc(rec.Fields, func(f format.JSONField) bool { return string(f.Key) == column })
 	if at < 0 {
@@ -198,19 +223,19 @@ func (r *objectReader) lineAtHand() (raw []byte, line int64) {
 	return rec.Raw, rec.Line
 }
 
-// trailerRow returns the columns of the trailer at hand: keys of its object.
-func (r *objectReader) trailerRow() ([]record.Value, error) {
+// rowAtHand returns the object at hand as a row of other columns, its keys: those of a header record or a trailer.
+func (r *objectReader) rowAtHand(columns *columnList) ([]record.Value, error) {
 	rec := r.scan.Record()
 	raw := string(rec.Raw)
 	var row []record.Value
-	for _, c := range r.trailer.conf.Columns.columns {
+	for _, c := range columns.columns {
 		at := slices.IndexFunc(rec.Fields, func(f format.JSONField) bool { return string(f.Key) == c.name })
 		if at < 0 {
 			return nil, fault.New(fault.Parse, "it has no key %q", c.name)
 		}
 		arena := new(record.Arena)
 		v := rec.Fields[at].Value(raw, arena)
-		if r.trailer.conf.Columns.typed {
+		if columns.typed {
 			var err error
 			if v, err = r.format.ConvertIn(arena, v, c.kind); err != nil {
 				return nil, fault.Wrap(fault.Parse, err, "key %s", c.name)
@@ -241,7 +266,9 @@ func (r *objectReader) learn(rec *format.JSONRecord) error {
 	for _, f := range rec.Fields {
 		at, known := r.schema.Index(string(f.Key))
 		switch {
-		case known:
+		case known && at >= len(r.head.added):
+		case known && !r.declared():
+			return r.head.apart([]string{string(f.Key)})
 		case !r.declared():
 			at = r.schema.Len() + len(grown)
 			grown = append(grown, record.Field{Name: string(f.Key)})
@@ -298,5 +325,5 @@ func (r *objectReader) Schema(context.Context) (*record.Schema, error) {
 	if !r.declared() {
 		return nil, nil
 	}
-	return r.conf.Columns.schema()
+	return r.declaredSchema()
 }

@@ -82,6 +82,9 @@ func (r *objectReader) Reparse(ctx context.Context, covers batch.State, origin r
 
 // reparse reads the one record that a text holds, appends it with take, and gives it its origin.
 func (s *fileSource) reparse(origin record.Origin, text string, into *record.Chunk, take func() error) error {
+	if err := s.head.readOf(origin.Source, s); err != nil {
+		return err
+	}
 	s.files, s.index = []string{origin.Source}, 0
 	s.scan.SetName(origin.Source)
 	err := s.scan.Reset(strings.NewReader(text), format.Position{Line: max(origin.Line, 1)}, 0)

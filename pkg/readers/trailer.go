@@ -32,7 +32,7 @@ type trailer struct {
 	schema  *record.Schema // of the columns, and the sums behind them
 	// line and row return the record at hand as it stands, with its number, and its columns' values.
 	line func() (raw []byte, line int64)
-	row  func() ([]record.Value, error)
+	row  func(columns *columnList) ([]record.Value, error)
 
 	met    bool // in the file at hand
 	first  int64
@@ -204,7 +204,7 @@ func (t *trailer) notSummable(i int, kind record.Kind) error {
 // meet evaluates what the trailer at hand says about the file's records, which are so many with the bad ones.
 func (t *trailer) meet(s *fileSource) error {
 	_, line := t.line()
-	row, err := t.row()
+	row, err := t.row(&t.conf.Columns)
 	if err != nil {
 		e := fault.New(fault.Environment, "the trailer cannot be read: %s", messageOf(err)).At(s.at(line)).WithCode("bad_trailer")
 		e.Hint = fault.HintOf(err)
@@ -234,13 +234,8 @@ func (t *trailer) meet(s *fileSource) error {
 
 // broken is the error for a trailer that does not fit, with the values that expect knows.
 func (t *trailer) broken(s *fileSource, line int64, row []record.Value, read int64) error {
-	var values []byte
-	for i, v := range row {
-		values = append(values, ", "+t.schema.Field(i).Name+" = "...)
-		values = v.AppendCanonical(values)
-	}
-	return fault.Wrap(fault.Environment, batch.ErrCheckFailed, "the trailer does not fit the file: expect %s, with counters.read_count = %d, counters.read_skip_count = %d%s",
-		t.conf.Expect.Source, read, t.bad, values).At(s.at(line)).WithCode("trailer").
+	return fault.Wrap(fault.Environment, batch.ErrCheckFailed, "the trailer does not fit the file: expect %s, with counters.read_count = %d, counters.read_skip_count = %d, %s",
+		t.conf.Expect.Source, read, t.bad, valuesFor(t.schema, row)).At(s.at(line)).WithCode("trailer").
 		WithHint("get the file again where it is not whole, then restart")
 }
 
@@ -261,22 +256,7 @@ func (t *trailer) behind(s *fileSource) error {
 func (t *trailer) program(read, bad int64) (*expr.Program, error) {
 	o := t.options
 	o.Scope = fileCounters{t.scope, read, bad}
-	e, err := expr.Compile(t.conf.Expect.Source, o)
-	var p *expr.Program
-	if err == nil {
-		p, err = e.Bind(t.schema)
-	}
-	if err != nil {
-		offset, _ := expr.Offset(err)
-		at := t.conf.Expect.Node.ErrorAt(offset, "trailer: expect: %s", err.Error()).WithCode(fault.CodeOf(err))
-		at.Class, at.Hint = fault.ClassOf(err), fault.HintOf(err)
-		return nil, at
-	}
-	if k := p.Kind(); k != record.Bool && k != record.Absent && k != record.Null {
-		return nil, t.conf.Expect.Node.Errorf("trailer: expect: %s gives a %s, not true or false", t.conf.Expect.Source, k).WithCode("type_mismatch").
-			WithHint("compare it with something, as in count == counters.read_count")
-	}
-	return p, nil
+	return condition("trailer", t.conf.Expect, o, t.schema)
 }
 
 // fileCounters are the names of a run, with the counters that a reader knows of one file.

@@ -15,7 +15,7 @@ import (
 type csvConf struct {
 	fileConf
 	Append         bool      `yaml:"append" help:"add the records to the file that is there, all at once when the step is complete; the header is written where the file is new or empty, and must be the same where it is not"`
-	Header         csvHeader `yaml:"header" help:"a line with the names of the columns (default true), or a text of your own"`
+	Header         csvHeader `yaml:"header" help:"a line with the names of the columns (default true), or a text of your own; ${input.header} is what stands before the records of the input"`
 	Footer         lateText  `yaml:"footer" help:"text behind the last record; ${counters.write_count} and its like have their final values"`
 	NullText       *string   `yaml:"null_text" help:"stands for null; a text that reads like it is quoted. Without it null and empty text are both written as nothing"`
 	Delimiter      string    `yaml:"delimiter" default:"','" help:"between fields; one or more characters"`
@@ -28,7 +28,7 @@ type csvConf struct {
 // csvHeader is written as true, false, or a text.
 type csvHeader struct {
 	off  bool
-	text string
+	text lateText
 }
 
 // DecodeYAML reads either form.
@@ -40,7 +40,10 @@ func (h *csvHeader) DecodeYAML(d *config.Decoder, n config.Node) error {
 		h.off = !on
 		return err
 	}
-	return d.Decode(n, &h.text)
+	if n.Text() == "" {
+		return nil
+	}
+	return h.text.DecodeYAML(d, n)
 }
 
 // YAMLType implements config.Worded.
@@ -82,14 +85,16 @@ func (l *csvLayout) setColumns(names []string) error {
 	return nil
 }
 
-func (l *csvLayout) begin(dst []byte) []byte {
-	switch {
-	case l.header.text != "":
-		return l.writer.AppendRaw(dst, l.header.text)
-	case l.header.off || len(l.names) == 0:
-		return dst
+func (l *csvLayout) begin(dst []byte) ([]byte, error) {
+	switch text, err := l.header.text.resolve(l.env); {
+	case err != nil:
+		return dst, err
+	case text != "":
+		return l.writer.AppendRaw(dst, text), nil
+	case !l.header.text.node.IsZero() || l.header.off || len(l.names) == 0:
+		return dst, nil
 	}
-	return l.writer.AppendLine(dst, l.names)
+	return l.writer.AppendLine(dst, l.names), nil
 }
 
 func (l *csvLayout) record(dst []byte, r record.Record, positions []int, _ bool) ([]byte, error) {

@@ -30,7 +30,7 @@ type layout interface {
 	// setColumns says what the columns are: before begin, and again whenever columns have joined.
 	setColumns(names []string) error
 	// begin appends what stands before the first record.
-	begin(dst []byte) []byte
+	begin(dst []byte) ([]byte, error)
 	// record appends a record whose columns stand at positions; first is the first of the file.
 	record(dst []byte, r record.Record, positions []int, first bool) ([]byte, error)
 	// end appends what stands behind the last record.
@@ -202,12 +202,11 @@ func (w *fileWriter) Write(ctx context.Context, _ batch.Tx, rows []record.Record
 	if err := w.bind(rows[0].Schema); err != nil {
 		return err
 	}
-	dst := w.scratch[:0]
-	if !w.state.Begun {
-		dst = w.layout.begin(dst)
+	dst, err := w.beginning()
+	if err != nil {
+		return err
 	}
 	head := len(dst)
-	var err error
 	for i, row := range rows {
 		if dst, err = w.layout.record(dst, row, w.columns.positions, w.state.Rows+int64(i) == 0); err != nil {
 			return &batch.RowError{Row: i, Err: err}
@@ -220,6 +219,14 @@ func (w *fileWriter) Write(ctx context.Context, _ batch.Tx, rows []record.Record
 	w.state.Begun = true
 	w.state.Rows += int64(len(rows))
 	return nil
+}
+
+// beginning returns what stands before the first record, until the file is begun.
+func (w *fileWriter) beginning() ([]byte, error) {
+	if w.state.Begun {
+		return w.scratch[:0], nil
+	}
+	return w.layout.begin(w.scratch[:0])
 }
 
 // put writes bytes of which the first, until the file is begun, are what stands before the first record.
@@ -295,13 +302,12 @@ func (w *fileWriter) Finish(ctx context.Context) error {
 	if err := w.writable(); err != nil {
 		return err
 	}
-	dst := w.scratch[:0]
-	if !w.state.Begun {
-		dst = w.layout.begin(dst)
+	dst, err := w.beginning()
+	if err != nil {
+		return err
 	}
 	head := len(dst)
-	dst, err := w.layout.end(dst)
-	if err != nil {
+	if dst, err = w.layout.end(dst); err != nil {
 		return err
 	}
 	if err := w.put(dst, head); err != nil {

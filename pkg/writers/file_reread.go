@@ -122,8 +122,12 @@ func (l *csvLayout) field(text string, quoted bool) record.Value {
 // passHeader passes over the header, which may name the columns.
 func (l *csvLayout) passHeader(scan *format.CSVReader, from *kept) error {
 	switch {
-	case l.header.text != "":
-		for range strings.Count(strings.TrimSuffix(l.header.text, "\n"), "\n") + 1 {
+	case !l.header.text.node.IsZero():
+		text, err := l.header.text.resolve(l.env)
+		if err != nil || text == "" {
+			return err
+		}
+		for range strings.Count(strings.TrimSuffix(text, "\n"), "\n") + 1 {
 			if err := scan.SkipLine(); err != nil {
 				return err
 			}

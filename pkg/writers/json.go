@@ -17,7 +17,7 @@ type jsonLayout struct{ writer format.JSONWriter }
 
 func (l *jsonLayout) setColumns(names []string) error { return l.writer.SetColumns(names) }
 
-func (l *jsonLayout) begin(dst []byte) []byte { return append(dst, '[') }
+func (l *jsonLayout) begin(dst []byte) ([]byte, error) { return append(dst, '['), nil }
 
 func (l *jsonLayout) record(dst []byte, r record.Record, positions []int, first bool) ([]byte, error) {
 	if !first {

@@ -33,7 +33,7 @@ type jsonlLayout struct{ writer format.JSONWriter }
 
 func (l *jsonlLayout) setColumns(names []string) error { return l.writer.SetColumns(names) }
 
-func (l *jsonlLayout) begin(dst []byte) []byte { return dst }
+func (l *jsonlLayout) begin(dst []byte) ([]byte, error) { return dst, nil }
 
 func (l *jsonlLayout) record(dst []byte, r record.Record, positions []int, _ bool) ([]byte, error) {
 	dst, err := l.writer.AppendRecord(dst, r, positions)

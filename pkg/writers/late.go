@@ -5,6 +5,10 @@ import (
 	"batchctl/pkg/config"
 )
 
+// inputHeader is the name of what stands before the first record of a step's input. Only a text that is written later than
+// the reader is opened can know it.
+const inputHeader = "input.header"
+
 // lateText is a text whose ${...} are resolved when it is written, not when the step starts.
 type lateText struct{ node config.Node }
 
@@ -13,6 +17,7 @@ func (t *lateText) DecodeYAML(d *config.Decoder, n config.Node) error {
 	t.node = n
 	check := *d
 	check.Check = true
+	check.Scope = config.NewNames(d.Scope).Declare(inputHeader)
 	var text string
 	return check.Decode(n, &text)
 }
