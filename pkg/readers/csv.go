@@ -188,39 +188,38 @@ func (r *csvReader) take(into *record.Chunk) error {
 
 // fill sets the values of a row from the fields of a record whose text is raw.
 func (r *csvReader) fill(row []record.Value, rec *format.CSVRecord, raw string, arena *record.Arena) error {
+	fields, columns := rec.Fields[:len(row)], r.columns[:len(row)]
 	for i := range row {
-		f := &rec.Fields[i]
+		f, c := &fields[i], &columns[i]
 		text := raw[f.Start:f.End]
 		if f.Escaped {
 			text = record.String(r.scan.AppendField(arena.Alloc(len(text))[:0], rec.Raw, *f))
 		}
-		if r.columns[i].plain {
-			row[i] = record.OfText(text)
+		if c.plain {
+			row[i].SetText(text)
 			continue
 		}
-		v, err := r.value(&r.columns[i], text, f.Quoted)
-		if err != nil {
-			return r.mismatch(err, rec.Line, r.columns[i].name)
+		if err := r.set(&row[i], c, text, f.Quoted); err != nil {
+			return r.mismatch(err, rec.Line, c.name)
 		}
-		row[i] = v
 	}
 	return nil
 }
 
-// value returns what a field stands for. A quoted field of a text column is never null, so that texts which read like
+// set makes v what a field stands for. A quoted field of a text column is never null, so that texts which read like
 // null_text survive; other columns have no use for a quoted one.
-func (r *csvReader) value(c *csvColumn, text string, quoted bool) (record.Value, error) {
-	null := r.conf.NullText
-	if c.kind == record.Text {
-		if null != nil && !quoted && text == *null {
-			return record.NullValue, nil
-		}
-		return record.OfText(text), nil
+func (r *csvReader) set(v *record.Value, c *csvColumn, text string, quoted bool) error {
+	isNull := text == ""
+	if null := r.conf.NullText; null != nil {
+		isNull = text == *null && (c.kind != record.Text || !quoted)
+	} else if c.kind == record.Text {
+		isNull = false
 	}
-	if null == nil && text == "" || null != nil && text == *null {
-		return record.NullValue, nil
+	if isNull {
+		*v = record.NullValue
+		return nil
 	}
-	return r.format.Parse(c.kind, text)
+	return r.format.ParseInto(v, c.kind, text)
 }
 
 // valueAtHand returns what the record at hand has in a column; null where it has none, or not what its type asks for.
@@ -237,8 +236,8 @@ func (r *csvReader) valueAtHand(column string) record.Value {
 	if f.Escaped {
 		text = r.scan.AppendField(nil, rec.Raw, f)
 	}
-	v, err := r.value(&r.columns[i], record.String(text), f.Quoted)
-	if err != nil {
+	var v record.Value
+	if err := r.set(&v, &r.columns[i], record.String(text), f.Quoted); err != nil {
 		return record.NullValue
 	}
 	return v
@@ -258,8 +257,8 @@ func (r *csvReader) rowAtHand(list *columnList) ([]record.Value, error) {
 	var row []record.Value
 	for i, c := range columns {
 		text := string(r.scan.AppendField(nil, rec.Raw, rec.Fields[i]))
-		v, err := r.value(&csvColumn{name: c.name, kind: c.kind}, text, rec.Fields[i].Quoted)
-		if err != nil {
+		var v record.Value
+		if err := r.set(&v, &csvColumn{name: c.name, kind: c.kind}, text, rec.Fields[i].Quoted); err != nil {
 			return nil, fault.Wrap(fault.Parse, err, "column %s", c.name)
 		}
 		row = append(row, v)

@@ -180,12 +180,10 @@ func (r *objectReader) take(into *record.Chunk) error {
 		if at < 0 {
 			continue
 		}
-		v, err := r.value(&rec.Fields[i], at, raw, arena)
-		if err != nil {
+		if err := r.set(&row[at], &rec.Fields[i], at, raw, arena); err != nil {
 			into.DropInput()
 			return r.bad(r.mismatch(err, rec.Line, r.schema.Field(at).Name))
 		}
-		row[at] = v
 	}
 	return r.trailer.add(r.schema, row)
 }
@@ -206,8 +204,7 @@ func (r *objectReader) valueAtHand(column string) record.Value {
 	v := rec.Fields[at].Value(raw, arena)
 	i, declared := r.schema.Index(column)
 	if declared && r.typed() {
-		v, err := r.value(&rec.Fields[at], i, raw, arena)
-		if err != nil {
+		if err := r.set(&v, &rec.Fields[at], i, raw, arena); err != nil {
 			return record.NullValue
 		}
 		return v
@@ -246,16 +243,24 @@ func (r *objectReader) rowAtHand(columns *columnList) ([]record.Value, error) {
 	return row, nil
 }
 
-// value returns a field's value, as its column's type where there is one.
-func (r *objectReader) value(f *format.JSONField, at int, raw string, arena *record.Arena) (record.Value, error) {
-	if !r.typed() {
-		return f.Value(raw, arena), nil
+// set makes v a field's value, as its column's type where there is one.
+func (r *objectReader) set(v *record.Value, f *format.JSONField, at int, raw string, arena *record.Arena) (err error) {
+	kind := record.Absent
+	if r.typed() {
+		kind = r.schema.Field(at).Kind
 	}
-	kind := r.schema.Field(at).Kind
-	if kind == record.Text && f.Kind != record.Null {
-		return record.OfText(f.Text(raw, arena)), nil
+	switch {
+	case kind == record.Text && f.Kind != record.Null:
+		v.SetText(f.Text(raw, arena))
+		return nil
+	case kind != record.Absent && f.Kind == record.Text:
+		return r.format.ParseInto(v, kind, f.Text(raw, arena))
 	}
-	return r.format.ConvertIn(arena, f.Value(raw, arena), kind)
+	f.ValueInto(v, raw, arena)
+	if kind != record.Absent && v.Kind() != kind {
+		*v, err = r.format.ConvertIn(arena, *v, kind)
+	}
+	return err
 }
 
 // learn finds the positions of an object's keys, and lets the schema grow by new ones.

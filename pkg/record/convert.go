@@ -79,7 +79,8 @@ func toInt(v Value) (Value, bool) {
 		x := v.Float()
 		return OfInt(int64(x)), x == math.Trunc(x) && x >= -1<<63 && x < 1<<63
 	case JSON:
-		return parseInt(strings.TrimSpace(v.text))
+		ok := v.SetInt(strings.TrimSpace(v.text))
+		return v, ok
 	}
 	return Value{}, false
 }
@@ -92,7 +93,8 @@ func toDecimal(v Value) (Value, bool) {
 		n, err := NumberFromFloat(v.Float())
 		return OfNumber(n), err == nil
 	case JSON:
-		return (&Format{}).parseDecimal(strings.TrimSpace(v.text))
+		ok := v.SetDecimal(strings.TrimSpace(v.text))
+		return v, ok
 	}
 	return Value{}, false
 }
@@ -118,7 +120,8 @@ func toBool(v Value) (Value, bool) {
 		i, ok := v.Number().Int64()
 		return OfBool(i == 1), ok && (i == 0 || i == 1)
 	case JSON:
-		return parseBool(strings.TrimSpace(v.text))
+		ok := v.setBool(strings.TrimSpace(v.text))
+		return v, ok
 	}
 	return Value{}, false
 }

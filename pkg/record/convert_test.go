@@ -83,7 +83,8 @@ func TestISOReadingAgreesWithTheStandardLibrary(t *testing.T) {
 	for _, text := range []string{"2024-02-29T13:05:06Z", "2024-02-29T13:05:06.123456789+09:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-11:30",
 		"1900-02-28T01:02:03.5Z"} {
 		want, err := time.Parse(time.RFC3339Nano, text)
-		v, ok := parseISO(text)
+		var v Value
+		ok := v.setISO(text)
 		if err != nil || !ok || !v.Time().Equal(want) {
 			t.Errorf("%s = %v, %v, want %v", text, v.Time(), ok, want)
 		}
@@ -99,14 +100,16 @@ func FuzzDateTime(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		want, err := time.Parse(time.RFC3339Nano, s)
-		v, ok := parseISO(s)
+		var v Value
+		ok := v.setISO(s)
 		if err == nil && !strings.Contains(s, ",") && len(s) <= 35 && s[len(s)-1] != 'z' && digitsIn(afterPoint(s)) <= 9 && s[11:19] == want.Format("15:04:05") {
 			if !ok || !v.Time().Equal(want) {
 				t.Fatalf("%q = %v, %v, want %v", s, v.Time(), ok, want)
 			}
 		}
 		if ok {
-			again, ok := parseISO(string(v.AppendCanonical(nil)))
+			var again Value
+			ok := again.setISO(string(v.AppendCanonical(nil)))
 			if !ok || !again.Equal(v) {
 				t.Fatalf("%q -> %s -> %v", s, v.AppendCanonical(nil), ok)
 			}

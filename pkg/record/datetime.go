@@ -2,91 +2,108 @@ package record
 
 import "time"
 
-// parseDate reads 2006-01-02.
-func parseDate(s string) (Value, bool) {
-	if len(s) != 10 {
-		return Value{}, false
-	}
-	t, rest, ok := cutDate(s)
-	return OfDate(t), ok && rest == ""
-}
-
-// parseISO reads a datetime as ISO 8601 and databases write it: a date, then optionally T or a blank and 15:04 or
-// 15:04:05 or 15:04:05.999999999, then optionally Z, +09, +0900 or +09:00.
-func parseISO(s string) (Value, bool) {
-	day, rest, ok := cutDate(s)
-	if !ok || rest == "" {
-		return OfLocalTime(day), ok
-	}
-	if rest[0] != 'T' && rest[0] != ' ' && rest[0] != 't' {
-		return Value{}, false
-	}
-	clock, rest, ok := cutClock(rest[1:])
+// setISO makes v the datetime that a text stands for as ISO 8601 and databases write it: a date, then optionally T or a
+// blank and 15:04 or 15:04:05 or 15:04:05.999999999, then optionally Z, +09, +0900 or +09:00. It keeps the text.
+func (v *Value) setISO(s string) bool {
+	days, rest, ok := cutDate(s)
 	if !ok {
-		return Value{}, false
+		return false
 	}
-	v := OfLocalTime(day.Add(clock))
-	if rest == "" {
-		return v, true
-	}
-	offset, ok := parseOffset(rest)
-	if !ok {
-		return Value{}, false
-	}
-	v.hi -= uint64(int64(offset))
-	v.aux, v.flag = offset, flagZoned
-	return v, true
-}
-
-// number reads the digits of s, which are two or four.
-func number(s string) (n int, ok bool) {
-	for i := range len(s) {
-		c := s[i] - '0'
-		if c > 9 {
-			return 0, false
+	v.set(DateTime, 0, s, 0)
+	seconds := days * secondsPerDay
+	if rest != "" {
+		if rest[0] != 'T' && rest[0] != ' ' && rest[0] != 't' {
+			return false
 		}
-		n = n*10 + int(c)
+		var clock, nanos int64
+		if clock, nanos, rest, ok = cutClock(rest[1:]); !ok {
+			return false
+		}
+		seconds += clock
+		v.lo = uint64(nanos)
 	}
-	return n, true
+	if rest != "" {
+		offset, ok := parseOffset(rest)
+		if !ok {
+			return false
+		}
+		seconds -= int64(offset)
+		v.aux, v.flag = offset, flagZoned
+	}
+	v.hi = uint64(seconds)
+	return true
 }
 
-func cutDate(s string) (t time.Time, rest string, ok bool) {
+// twoDigits reads the number that s begins with; 100 or more where that is none.
+func twoDigits(s string) int {
+	tens, ones := s[0]-'0', s[1]-'0'
+	if tens > 9 || ones > 9 {
+		return 100
+	}
+	return int(tens)*10 + int(ones)
+}
+
+// cutDate reads 2006-01-02 at the beginning of s, as days since 1970-01-01.
+func cutDate(s string) (days int64, rest string, ok bool) {
 	if len(s) < 10 || s[4] != '-' || s[7] != '-' {
-		return t, "", false
+		return 0, "", false
 	}
-	year, a := number(s[:4])
-	month, b := number(s[5:7])
-	day, c := number(s[8:10])
-	if !a || !b || !c || month < 1 || month > 12 || day < 1 || day > 31 {
-		return t, "", false
+	century, year, month, day := twoDigits(s), twoDigits(s[2:]), twoDigits(s[5:]), twoDigits(s[8:])
+	if century > 99 || year > 99 || month < 1 || month > 12 || day < 1 {
+		return 0, "", false
 	}
-	t = time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
-	return t, s[10:], day <= 28 || t.Day() == day
+	year += century * 100
+	return daysTo(year, month, day), s[10:], day <= 28 || day <= daysIn(year, month)
 }
 
-func cutClock(s string) (clock time.Duration, rest string, ok bool) {
+func daysIn(year, month int) int {
+	switch month {
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	case 4, 6, 9, 11:
+		return 30
+	}
+	return 31
+}
+
+// daysTo returns the days from 1970-01-01 to a day of a year from 0 on. It counts in years that begin in March, so that
+// the leap day comes last: the months from there on have 30.6 days each, rounded (Hinnant, "chrono-Compatible Low-Level
+// Date Algorithms").
+func daysTo(year, month, day int) int64 {
+	const daysToEpoch = 719468 // from 0000-03-01
+	if month < 3 {
+		year, month = year-1, month+12
+	}
+	leaps := floorDiv(int64(year), 4) - floorDiv(int64(year), 100) + floorDiv(int64(year), 400)
+	return int64(year)*365 + leaps + int64((153*(month-3)+2)/5+day-1) - daysToEpoch
+}
+
+// cutClock reads 15:04 or 15:04:05 or 15:04:05.999999999 at the beginning of s.
+func cutClock(s string) (seconds, nanos int64, rest string, ok bool) {
 	if len(s) < 5 || s[2] != ':' {
-		return 0, "", false
+		return 0, 0, "", false
 	}
-	hour, a := number(s[:2])
-	minute, b := number(s[3:5])
-	if !a || !b || hour > 23 || minute > 59 {
-		return 0, "", false
+	hour, minute := twoDigits(s), twoDigits(s[3:])
+	if hour > 23 || minute > 59 {
+		return 0, 0, "", false
 	}
-	clock = time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute
+	seconds = int64(hour*3600 + minute*60)
 	if len(s) < 8 || s[5] != ':' {
-		return clock, s[5:], true
+		return seconds, 0, s[5:], true
 	}
-	second, c := number(s[6:8])
-	if !c || second > 59 {
-		return 0, "", false
+	second := twoDigits(s[6:])
+	if second > 59 {
+		return 0, 0, "", false
 	}
-	nanos, rest, ok := cutNanos(s[8:])
-	return clock + time.Duration(second)*time.Second + nanos, rest, ok
+	nanos, rest, ok = cutNanos(s[8:])
+	return seconds + int64(second), nanos, rest, ok
 }
 
 // cutNanos reads .9 to .999999999; more digits would be lost and are refused.
-func cutNanos(s string) (nanos time.Duration, rest string, ok bool) {
+func cutNanos(s string) (nanos int64, rest string, ok bool) {
 	if s == "" || s[0] != '.' {
 		return 0, s, true
 	}
@@ -94,8 +111,10 @@ func cutNanos(s string) (nanos time.Duration, rest string, ok bool) {
 	if digits == 0 || digits > 9 {
 		return 0, "", false
 	}
-	n, _ := number(s[1 : 1+digits])
-	return time.Duration(n) * time.Duration(pow10[9-digits]), s[1+digits:], true
+	for _, c := range []byte(s[1 : 1+digits]) {
+		nanos = nanos*10 + int64(c-'0')
+	}
+	return nanos * int64(pow10[9-digits]), s[1+digits:], true
 }
 
 // parseOffset reads Z, +09, +0900, +09:00 as seconds east of UTC.
@@ -109,9 +128,11 @@ func parseOffset(s string) (seconds int32, ok bool) {
 	if len(s) != 3 && len(s) != 5 || s[0] != '+' && s[0] != '-' {
 		return 0, false
 	}
-	hours, a := number(s[1:3])
-	minutes, b := number(s[3:])
-	if !a || !b || hours > 23 || minutes > 59 {
+	hours, minutes := twoDigits(s[1:]), 0
+	if len(s) == 5 {
+		minutes = twoDigits(s[3:])
+	}
+	if hours > 23 || minutes > 59 {
 		return 0, false
 	}
 	seconds = int32(hours*3600 + minutes*60)

@@ -19,77 +19,52 @@ type Format struct {
 
 // Parse returns the value of a kind that text stands for, keeping the text. It is strict: all of the text must be the
 // value, so "12abc" is no int and "1.9" neither. The error, of class validation, says `"12abc" is not an int`.
-func (f *Format) Parse(kind Kind, text string) (Value, error) {
-	v, ok := f.parse(kind, text)
-	if !ok {
-		return Value{}, f.mismatch(kind, text)
-	}
-	return v, nil
+func (f *Format) Parse(kind Kind, text string) (v Value, err error) {
+	err = f.ParseInto(&v, kind, text)
+	return v, err
 }
 
-func (f *Format) parse(kind Kind, text string) (v Value, ok bool) {
+// ParseInto is Parse for a value that lies in a row already: it is made there, and not copied. Where text is refused v is
+// absent.
+func (f *Format) ParseInto(v *Value, kind Kind, text string) error {
+	if !f.parse(v, kind, text) {
+		*v = Value{}
+		return f.mismatch(kind, text)
+	}
+	return nil
+}
+
+// parse sets v, all of it unless it returns false.
+func (f *Format) parse(v *Value, kind Kind, text string) (ok bool) {
 	switch kind {
 	case Text, Absent:
-		return OfText(text), true
+		v.SetText(text)
+		return true
 	case Int:
-		return parseInt(text)
+		return v.SetInt(text)
 	case Decimal:
-		return f.parseDecimal(text)
+		if f.DecimalSeparator == 0 || f.DecimalSeparator == '.' {
+			return v.SetDecimal(text)
+		}
+		*v, ok = f.parseDecimal(text)
 	case Float:
-		return f.parseFloat(text)
+		*v, ok = f.parseFloat(text)
 	case Bool:
-		return parseBool(text)
+		return v.setBool(text)
 	case Date:
-		return f.parseDate(text)
+		return f.setDate(v, text)
 	case DateTime:
-		return f.parseDateTime(text)
+		return f.setDateTime(v, text)
 	case Bytes:
-		return OfBytes(text), true
+		*v, ok = OfBytes(text), true
 	case JSON:
-		return OfJSON(text), json.Valid(unsafeBytes(text))
+		*v, ok = OfJSON(text), json.Valid(unsafeBytes(text))
 	}
-	return Value{}, false
+	return ok
 }
 
-func parseInt(text string) (Value, bool) {
-	i, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return Value{}, false
-	}
-	if isPlainNumber(text) {
-		return OfInt(i).withPlainText(text), true
-	}
-	return OfInt(i).WithText(text), true
-}
-
-// isPlainNumber reports whether a text that is known to be a number is written as Number.Append would.
-func isPlainNumber(text string) bool {
-	if text[0] == '-' {
-		return len(text) > 1 && text[1] >= '1' && text[1] <= '9' && text[len(text)-1] != '.' && strings.IndexByte(text, 'e') < 0 &&
-			strings.IndexByte(text, 'E') < 0
-	}
-	if text[0] == '0' && len(text) > 1 && text[1] != '.' || text[0]-'0' > 9 {
-		return false
-	}
-	for _, c := range []byte(text) {
-		if c > '9' {
-			return false
-		}
-	}
-	return text[len(text)-1] != '.'
-}
-
+// parseDecimal reads a decimal with a separator that is not a point.
 func (f *Format) parseDecimal(text string) (Value, bool) {
-	if f.DecimalSeparator == 0 || f.DecimalSeparator == '.' {
-		n, err := ParseNumber(text)
-		if err != nil {
-			return Value{}, false
-		}
-		if isPlainNumber(text) {
-			return ofNumber(n).withPlainText(text), true
-		}
-		return ofNumber(n).withForm(text, '.'), true
-	}
 	var buf [64]byte
 	plain, ok := f.pointed(buf[:0], text)
 	if !ok {
@@ -147,40 +122,28 @@ func (f *Format) parseFloat(text string) (Value, bool) {
 	return OfFloat(x).WithText(text), ok && err == nil
 }
 
-func parseBool(text string) (Value, bool) {
-	switch {
-	case text == "true" || text == "false":
-		return OfBool(text == "true").withPlainText(text), true
-	case strings.EqualFold(text, "true"):
-		return OfBool(true).WithText(text), true
-	case strings.EqualFold(text, "false"):
-		return OfBool(false).WithText(text), true
-	}
-	return Value{}, false
-}
-
-func (f *Format) parseDate(text string) (Value, bool) {
+func (f *Format) setDate(v *Value, text string) bool {
 	if f.Date == "" || f.Date == time.DateOnly {
-		v, ok := parseDate(text)
-		return v.withPlainText(text), ok
+		days, rest, ok := cutDate(text)
+		*v = Value{kind: Date, hi: uint64(days), text: text, flag: flagPlain}
+		return ok && rest == ""
 	}
 	t, err := time.Parse(f.Date, text)
-	return OfDate(t).WithText(text), err == nil
+	*v = OfDate(t).WithText(text)
+	return err == nil
 }
 
-func (f *Format) parseDateTime(text string) (Value, bool) {
+func (f *Format) setDateTime(v *Value, text string) bool {
 	if f.DateTime == "" {
-		v, ok := parseISO(text)
-		return v.WithText(text), ok
+		return v.setISO(text)
 	}
 	t, err := time.Parse(f.DateTime, text)
-	if err != nil {
-		return Value{}, false
-	}
 	if layoutHasZone(f.DateTime) {
-		return OfTime(t).WithText(text), true
+		*v = OfTime(t).WithText(text)
+	} else {
+		*v = OfLocalTime(t).WithText(text)
 	}
-	return OfLocalTime(t).WithText(text), true
+	return err == nil
 }
 
 func (f *Format) mismatch(kind Kind, text string) error {
@@ -201,8 +164,8 @@ func (f *Format) mismatch(kind Kind, text string) error {
 }
 
 func (f *Format) readsAs(kind Kind, text string) bool {
-	_, ok := f.parse(kind, text)
-	return ok
+	var v Value
+	return f.parse(&v, kind, text)
 }
 
 func (f *Format) readsWithComma(kind Kind, text string) bool {

@@ -133,13 +133,6 @@ func (v Value) WithText(s string) Value {
 	return v
 }
 
-// withPlainText is WithText for a text that is the canonical form.
-func (v Value) withPlainText(s string) Value {
-	v.text = s
-	v.flag |= flagPlain
-	return v
-}
-
 // WithoutText returns v without the text it was read from, so that it is written in canonical form. Kinds whose text is
 // the value stay as they are.
 func (v Value) WithoutText() Value {
