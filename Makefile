@@ -2,13 +2,14 @@
 # user is root on Debian or Ubuntu installed, by .ci/with-postgres; linters come by the Go module proxy.
 
 GO          ?= go
-PACKAGES    := ./... ./testdata/gen
+PACKAGES    := ./... ./testdata/gen ./testdata/random ./testdata/bench
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || true)
 LDFLAGS     := -s -w -X batchctl/cmd.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TESTFLAGS   ?=
 FUZZTIME    ?= 5s
 KILLS       ?= 200
+BENCH       ?= -update docs/performance.md
 
 # Packages whose code keeps, or hands on, memory of a chunk: they are tested a second time with released memory overwritten.
 ARENAS := $(wildcard $(addprefix ./pkg/,record batch format expr readers processors writers tasklets runner plan))
@@ -20,7 +21,7 @@ below = $(addsuffix /...,$(1))
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check soak bench clean tidy fmt vet lint floors race kills fuzz
+.PHONY: help build run test check soak bench gobench clean tidy fmt vet lint floors race kills fuzz
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,7 +71,11 @@ fuzz: ## every fuzz target for a few seconds
 soak: ## the long tests, every number the project promises (within 90 minutes)
 	BATCHCTL_SOAK=1 BATCHCTL_KILLS=1000 BATCHCTL_BREAKS=300 .ci/with-postgres $(GO) test -count=1 -p 1 -timeout 90m $(PACKAGES)
 
-bench: ## the benchmarks
+bench: build ## batchctl beside other programs; some of it: BENCH='-run sqlite -rounds 3 -n 100000'
+	$(GO) build -buildvcs=false -o build/benchtool ./testdata/bench
+	.ci/with-postgres build/benchtool $(BENCH)
+
+gobench: ## the benchmarks of the parts, as benchstat reads them
 	.ci/with-postgres $(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES)
 
 clean: ## remove build/

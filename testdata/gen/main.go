@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"batchctl/testdata/random"
 )
 
 type options struct {
@@ -76,7 +78,7 @@ func write(to io.Writer, o options) error {
 		return fmt.Errorf("unknown format %q: one of %s", o.format, strings.Join(formatNames(), ", "))
 	}
 	out := bufio.NewWriterSize(to, 1<<20)
-	source := payments{random: splitmix64{state: o.seed}, rows: o.rows, bad: o.bad}
+	source := payments{numbers: random.From(o.seed), rows: o.rows, bad: o.bad}
 	line := []byte(form.head)
 	for i := range o.rows {
 		if i > 0 {

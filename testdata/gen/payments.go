@@ -3,6 +3,8 @@ package main
 import (
 	"strconv"
 	"time"
+
+	"batchctl/testdata/random"
 )
 
 // payment is one row. The slices are valid until the next one is drawn.
@@ -20,12 +22,12 @@ type payment struct {
 
 // payments draws rows one after the other.
 type payments struct {
-	random splitmix64
-	rows   int64
-	bad    int64
-	drawn  int64
-	row    payment
-	seller []byte
+	numbers random.Splitmix64
+	rows    int64
+	bad     int64
+	drawn   int64
+	row     payment
+	seller  []byte
 }
 
 // sellers make the first part of a seller's name; its number follows, before a comma.
@@ -50,19 +52,19 @@ const firstPayment, ninetyDays = 1788188400, 90 * 24 * 60 * 60
 
 // next draws a row.
 func (p *payments) next() *payment {
-	r, random := &p.row, &p.random
+	r, numbers := &p.row, &p.numbers
 	p.drawn++
 	r.id = p.drawn
-	r.sellerID = 1 + int64(random.below(sellerCount))
+	r.sellerID = 1 + int64(numbers.Below(sellerCount))
 	r.seller = p.sellerName(r.sellerID)
-	cents := 1 + random.below(100_000)
-	if random.below(8) == 0 {
-		cents *= 1 + random.below(10_000)
+	cents := 1 + numbers.Below(100_000)
+	if numbers.Below(8) == 0 {
+		cents *= 1 + numbers.Below(10_000)
 	}
 	r.amount = appendCents(r.amount[:0], cents)
-	r.currency = currencies[random.below(16)]
-	r.status = status(random.below(100))
-	at := time.Unix(firstPayment+int64(random.below(ninetyDays)), 0).In(zones[r.currency])
+	r.currency = currencies[numbers.Below(16)]
+	r.status = status(numbers.Below(100))
+	at := time.Unix(firstPayment+int64(numbers.Below(ninetyDays)), 0).In(zones[r.currency])
 	r.paidAt = at.AppendFormat(r.paidAt[:0], time.RFC3339)
 	r.memo = p.appendMemo(r.memo[:0], r.id)
 	r.bad = p.isBad()
@@ -98,7 +100,7 @@ func status(percent uint64) string {
 
 // appendMemo makes a remark: most are plain, some empty, some hold a comma, quotes or a line break.
 func (p *payments) appendMemo(to []byte, id int64) []byte {
-	switch kind := p.random.below(16); {
+	switch kind := p.numbers.Below(16); {
 	case kind < 3:
 		return to
 	case kind == 3:
