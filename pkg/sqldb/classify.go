@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"github.com/lib/pq"
-	"modernc.org/sqlite"
 
 	"batchctl/pkg/fault"
 )
@@ -33,8 +32,8 @@ func Classify(err error) error {
 	if server := (*pq.Error)(nil); errors.As(err, &server) {
 		return classifyPostgres(err, server)
 	}
-	if file := (*sqlite.Error)(nil); errors.As(err, &file) {
-		return classifySQLite(err, file)
+	if e := fromSQLite(err); e != nil {
+		return classifySQLite(err, e.Code(), e.Error())
 	}
 	if isNetwork(err) {
 		return &fault.Error{Class: fault.Transient, Code: LostConnection, Err: &described{lostMessage(err), err}}

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"syscall"
 
-	"modernc.org/sqlite"
-
 	"batchctl/pkg/fault"
 )
 
@@ -59,16 +57,16 @@ var extendedCodes = map[int]string{
 	4618: "SQLITE_IOERR_SHMOPEN", 4874: "SQLITE_IOERR_SHMSIZE", 5386: "SQLITE_IOERR_SHMMAP",
 }
 
-func classifySQLite(err error, e *sqlite.Error) error {
-	primary := resultCodes[e.Code()&0xff]
+func classifySQLite(err error, code int, text string) error {
+	primary := resultCodes[code&0xff]
 	if primary.name == "" {
-		primary = resultCode{fmt.Sprintf("SQLITE_%d", e.Code()), fault.Internal}
+		primary = resultCode{fmt.Sprintf("SQLITE_%d", code), fault.Internal}
 	}
 	name := primary.name
-	if extended, known := extendedCodes[e.Code()]; known {
+	if extended, known := extendedCodes[code]; known {
 		name = extended
 	}
-	text := sqliteMessage(e.Error())
+	text = sqliteMessage(text)
 	f := &fault.Error{Class: primary.class, Code: name, Err: &described{fmt.Sprintf("%s (%s)", text, name), err}}
 	switch {
 	case strings.HasPrefix(text, decimalPrefix):
@@ -173,6 +171,6 @@ func sqliteMessage(text string) string {
 // isBusy reports whether SQLite refused a statement because another connection holds the lock. A stale snapshot
 // (SQLITE_BUSY_SNAPSHOT) is not meant: waiting does not help it.
 func isBusy(err error) bool {
-	e := (*sqlite.Error)(nil)
-	return errors.As(err, &e) && e.Code()&0xff == 5 && e.Code() != 517
+	e := fromSQLite(err)
+	return e != nil && e.Code()&0xff == 5 && e.Code() != 517
 }

@@ -13,6 +13,7 @@ import (
 type Conn struct {
 	db         *DB
 	conn       *sql.Conn
+	sqlite     *sqliteConn // nil on a server
 	cache      statementCache
 	stages     map[string]bool // staging tables that the session has
 	copyBuffer []byte          // of CopyIn, kept for the next one
@@ -33,7 +34,11 @@ func (db *DB) Conn(ctx context.Context) (*Conn, error) {
 		}
 		c := &Conn{db: db, conn: conn, stages: map[string]bool{}}
 		if !isPostgres(db.dialect) {
-			return c, nil
+			// The handle lives as long as conn is held, and is used by one goroutine at a time, as database/sql wants it.
+			return c, conn.Raw(func(dc any) error {
+				c.sqlite = dc.(*sqliteConn)
+				return nil
+			})
 		}
 		err = c.fail(ctx, conn.PingContext(ctx))
 		if err == nil {

@@ -170,6 +170,9 @@ var sqliteDriver = sync.OnceValues(newSQLiteDriver)
 
 func newSQLiteDriver() (*sqlite.Driver, error) {
 	d := new(sqlite.Driver)
+	if err := registerHandles(); err != nil {
+		return nil, err
+	}
 	for name, f := range decimalFunctions() {
 		if err := d.RegisterFunction(name, f); err != nil {
 			return nil, fmt.Errorf("register %s: %w", name, err)
@@ -205,7 +208,11 @@ func (c *sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
 			return nil, errors.Join(err, conn.Close())
 		}
 	}
-	return conn, nil
+	session, err := newSQLiteConn(ctx, conn) // behind the settings: also this statement may meet a lock
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return session, nil
 }
 
 // retryBusy repeats do while another connection holds the lock it needs, up to LockTimeout or until ctx ends. A

@@ -60,7 +60,7 @@ const sqliteDigits = 15
 
 // fits refuses a decimal that SQLite would round silently.
 func (b *sqlBinding) fits(c int, v record.Value) error {
-	if !b.lax || v.Kind() != record.Decimal || v.Number().Trim().Digits() <= sqliteDigits {
+	if !b.lax || v.Kind() != record.Decimal || v.Text() != "" && len(v.Text()) <= sqliteDigits || v.Number().Trim().Digits() <= sqliteDigits {
 		return nil
 	}
 	column := &b.write.Columns[c]

@@ -27,7 +27,6 @@ type sqlTable struct {
 	schema *record.Schema // that bound belongs to
 	bound  *sqlBinding
 	plan   sqlPlan
-	args   []any
 }
 
 // sqlState is what a restart has to know: whether the table must be there, and which one it is.

@@ -169,18 +169,16 @@ func (w *sqlTable) run(ctx context.Context, tx *sqldb.Tx, lo, hi int) (int64, er
 	if err != nil {
 		return 0, err
 	}
-	w.args = w.args[:0]
 	for i := lo; i < hi; i++ {
 		for c := range b.fields {
 			v, err := w.plan.cell(b, &w.plan.order[i], c)
 			if err != nil {
 				return 0, err
 			}
-			w.args = append(w.args, b.dialect.Argument(v))
+			stmt.Bind(v)
 		}
 	}
-	n, err := stmt.Exec(ctx, w.args...)
-	clear(w.args)
+	n, err := stmt.Run(ctx)
 	if err != nil && hi-lo == 1 && fault.ClassOf(err).Data() {
 		return 0, &batch.RowError{Row: w.plan.order[lo].row, Err: w.withValues(&w.plan.order[lo], err)}
 	}

@@ -1,0 +1,153 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"sync"
+	"unsafe"
+
+	"modernc.org/libc"
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+
+	"batchctl/pkg/fault"
+)
+
+// sqliteDriverConn is what a connection of the driver can do.
+type sqliteDriverConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.Pinger
+	driver.QueryerContext
+	driver.SessionResetter
+	driver.Validator
+}
+
+// sqliteConn is a connection of the driver that also knows SQLite's own handle of it, so that statements with many values
+// need not pass each of them through an interface, and a goroutine for each statement. SQLite itself serializes the two.
+type sqliteConn struct {
+	sqliteDriverConn
+	db  uintptr   // sqlite3*
+	tls *libc.TLS // of calls with db: of one goroutine at a time, like the connection
+}
+
+// handleFunction is the SQL function that returns the handle of the connection that calls it. The driver keeps the handle
+// to itself; SQLite hands it to automatic extensions, and to functions that extensions register.
+const handleFunction = "batchctl_handle"
+
+// newSQLiteConn finds the handle of a connection that was opened after registerHandles.
+func newSQLiteConn(ctx context.Context, conn driver.Conn) (*sqliteConn, error) {
+	c := &sqliteConn{sqliteDriverConn: conn.(sqliteDriverConn)}
+	rows, err := c.QueryContext(ctx, "select "+handleFunction+"()", nil)
+	if err != nil {
+		return nil, err
+	}
+	var row [1]driver.Value
+	if err := errors.Join(rows.Next(row[:]), rows.Close()); err != nil {
+		return nil, err
+	}
+	handle, ok := row[0].(int64)
+	if !ok || handle == 0 {
+		return nil, fault.New(fault.Internal, "the connection has no handle")
+	}
+	c.db, c.tls = uintptr(handle), libc.NewTLS()
+	return c, nil
+}
+
+// Close closes the connection; its statements are finalized before.
+func (c *sqliteConn) Close() error {
+	if c.tls != nil {
+		c.tls.Close()
+		c.tls = nil
+	}
+	return c.sqliteDriverConn.Close()
+}
+
+// interruptWith makes what runs on the connection end soon once ctx has ended. The function that it returns is to be called
+// behind that, and waits for an interrupt that is under way, which would else meet a later statement.
+func (c *sqliteConn) interruptWith(ctx context.Context) (stop func()) {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	done := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(done)
+		tls := libc.NewTLS()
+		defer tls.Close()
+		lib.Xsqlite3_interrupt(tls, c.db)
+	})
+	return func() {
+		if !cancel() {
+			<-done
+		}
+	}
+}
+
+// sqliteError is an error of SQLite's, in the driver's words.
+type sqliteError struct {
+	text string
+	code int
+}
+
+// Error returns the text.
+func (e *sqliteError) Error() string { return e.text }
+
+// Code returns the extended result code.
+func (e *sqliteError) Code() int { return e.code }
+
+// failed returns the error of a call that returned code; nil for SQLITE_OK.
+func (c *sqliteConn) failed(code int32) error {
+	if code == lib.SQLITE_OK {
+		return nil
+	}
+	general, text := libc.GoString(lib.Xsqlite3_errstr(c.tls, code)), libc.GoString(lib.Xsqlite3_errmsg(c.tls, c.db))
+	if text != general {
+		text = general + ": " + text
+	}
+	return &sqliteError{text, int(code)}
+}
+
+// fromSQLite returns the error of SQLite's that err is or wraps, the driver's or ours; nil where there is none.
+func fromSQLite(err error) interface {
+	error
+	Code() int
+} {
+	if e := (*sqlite.Error)(nil); errors.As(err, &e) {
+		return e
+	}
+	if e := (*sqliteError)(nil); errors.As(err, &e) {
+		return e
+	}
+	return nil
+}
+
+// registerHandles gives each connection that is opened from now on, by whatever part of the process, handleFunction.
+var registerHandles = sync.OnceValue(func() error {
+	tls := libc.NewTLS()
+	defer tls.Close()
+	if code := lib.Xsqlite3_auto_extension(tls, functionPointer(addHandleFunction)); code != lib.SQLITE_OK {
+		return fault.New(fault.Internal, "register an SQLite extension: %d", code)
+	}
+	return nil
+})
+
+// addHandleFunction is an entry point of an extension (sqlite3_auto_extension).
+func addHandleFunction(tls *libc.TLS, db, _, _ uintptr) int32 {
+	name, err := libc.CString(handleFunction)
+	if err != nil {
+		return lib.SQLITE_NOMEM
+	}
+	defer libc.Xfree(tls, name)
+	return lib.Xsqlite3_create_function_v2(tls, db, name, 0, lib.SQLITE_UTF8|lib.SQLITE_DIRECTONLY, 0, functionPointer(returnHandle), 0, 0, 0)
+}
+
+// returnHandle is the function itself.
+func returnHandle(tls *libc.TLS, call uintptr, _ int32, _ uintptr) {
+	lib.Xsqlite3_result_int64(tls, call, lib.Ti64(lib.Xsqlite3_context_db_handle(tls, call)))
+}
+
+// functionPointer returns a function of the package as translated C passes functions: as the word that a func value is.
+func functionPointer[F any](f F) uintptr { return *(*uintptr)(unsafe.Pointer(&f)) }
