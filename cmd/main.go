@@ -14,6 +14,7 @@ import (
 
 	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
+	"batchctl/pkg/files"
 	"batchctl/pkg/plan"
 )
 
@@ -21,6 +22,7 @@ import (
 type app struct {
 	stdin       io.Reader
 	stdout      io.Writer
+	data        io.Writer // standard output itself
 	stderr      io.Writer
 	terminal    io.Writer // standard error itself
 	tty         bool      // standard error is a terminal
@@ -38,6 +40,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
 		stdin:    stdin,
 		stdout:   out,
+		data:     stdout,
 		stderr:   &redactingWriter{to: stderr, secrets: secrets},
 		terminal: stderr,
 		tty:      isTerminal(stderr),
@@ -111,6 +114,15 @@ func (w *redactingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// records is where records that are written to standard output go: as they are, since they may hold what looks like a
+// secret. JSON that was asked for is all that stands there.
+func (a *app) records() io.Writer {
+	if a.json() {
+		return nil
+	}
+	return a.data
+}
+
 // engine returns the front end's way into the packages below.
 func (a *app) engine() (*plan.Engine, error) {
 	e, err := a.world()
@@ -136,5 +148,7 @@ func (a *app) world() (*plan.Engine, error) {
 		Env:      os.LookupEnv,
 		ReadFile: os.ReadFile,
 		Secrets:  a.secrets,
+		Stdin:    files.NewStream("standard input", a.stdin),
+		Stdout:   a.records(),
 	}, nil
 }

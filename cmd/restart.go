@@ -58,7 +58,11 @@ func runRestart(a *app, c *cobra.Command, o runOptions, which string) error {
 func renderFailure(o *plan.Outcome, err error) string {
 	text := fault.Render(err)
 	if command := o.RestartCommand(err); command != "" && !errors.Is(err, batch.ErrNotRestartable) {
-		text += fmt.Sprintf("  restart: %s        (after a change of the definition: --accept-changes)\n", command)
+		advice := "after a change of the definition: --accept-changes"
+		if o.Anew {
+			advice = "it begins anew: what came over standard input or went to standard output is gone; rows in a table stay there"
+		}
+		text += fmt.Sprintf("  restart: %s        (%s)\n", command, advice)
 	}
 	return text
 }

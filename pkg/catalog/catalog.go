@@ -3,6 +3,7 @@
 package catalog
 
 import (
+	"io"
 	"time"
 
 	"batchctl/pkg/batch"
@@ -32,6 +33,11 @@ type Env struct {
 	// Getenv returns a variable of the environment, false where it is not set.
 	Getenv func(name string) (string, bool)
 	Scope  config.Scope
+	// Stdin is standard input, nil where nothing is run; Stop is closed when the job is to stop, so that nobody waits for it.
+	Stdin *files.Stream
+	Stop  <-chan struct{}
+	// Stdout takes records that are written to standard output; nil where that is taken.
+	Stdout io.Writer
 	Disk   files.Disk // what output files are written to; the zero Disk is the operating system's
 	// Connect returns the named connection's database.
 	Connect func(name string) (*sqldb.DB, error)

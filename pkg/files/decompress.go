@@ -92,6 +92,9 @@ func (x *expanded) Read(b []byte) (int, error) {
 
 // failed says what an error of a decompressor means for the file.
 func (x *expanded) failed(err error) error {
+	if errors.Is(err, ErrInterrupted) {
+		return err
+	}
 	kind, name := x.in.compression, x.in.name
 	var bad bzip2.StructuralError
 	other := errors.Is(err, gzip.ErrHeader) || errors.Is(err, zstd.ErrMagicMismatch) || errors.As(err, &bad)

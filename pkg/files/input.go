@@ -198,6 +198,9 @@ func (in *Input) Close() error {
 	if in.unzip != nil {
 		_ = in.unzip.Close() // frees memory; it has nothing to say about the file
 	}
+	if in.file == nil {
+		return nil
+	}
 	return in.file.Close()
 }
 

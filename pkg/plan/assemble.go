@@ -25,10 +25,11 @@ type assembly struct {
 	connections *connections
 	drift       Drift
 	observer    batch.Observer
-	watcher     batch.Observer // the front end's
-	replay      *replay        // nil where the job is run
-	alone       bool           // every earlier owner of the instance is known to be dead, or to have ended
-	keeper      *keeper        // of the execution's lease; nil where there is none
+	watcher     batch.Observer  // the front end's
+	stop        <-chan struct{} // closed when the job is to stop
+	replay      *replay         // nil where the job is run
+	alone       bool            // every earlier owner of the instance is known to be dead, or to have ended
+	keeper      *keeper         // of the execution's lease; nil where there is none
 }
 
 func (p *prepared) connections(ctx context.Context) *connections {
@@ -126,6 +127,7 @@ func (a *assembly) env(s *job.Step, scope config.Scope) *catalog.Env {
 		Adopt: a.alone,
 		Base:  a.prepared.place.Base, Location: a.prepared.location, Now: a.engine.Now, After: a.engine.After, Scope: scope,
 		Getenv: a.engine.Env, Hide: a.engine.Secrets.Add,
+		Stdin: a.engine.Stdin, Stdout: a.engine.Stdout, Stop: a.stop,
 		Disk: a.engine.instruments.disk, Replay: a.replayName(),
 		Connect: a.connections.connect,
 		Notice:  func(message string) { a.observer.Observe(batch.Notice{Message: message}) },

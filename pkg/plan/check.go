@@ -22,6 +22,7 @@ func (p *prepared) check(secrets *config.Secrets) error {
 			wrong.Add(p.checkFlowStep(s))
 		}
 	}
+	wrong.Add(p.checkStreams())
 	wrong.Add(p.checkListeners(secrets))
 	return wrong.Err()
 }
@@ -75,7 +76,7 @@ func isLater(err error) bool { return fault.CodeOf(err) == "no_value" }
 func (p *prepared) checkEnv(s *job.Step, scope config.Scope) *catalog.Env {
 	return &catalog.Env{
 		Job: p.job.Name, Step: s.Name, Base: p.place.Base, Location: p.location, Scope: liveCounters{scope, &batch.StepExecution{}},
-		Notice: func(string) {},
+		Notice: func(string) {}, Stdout: p.stdout,
 	}
 }
 

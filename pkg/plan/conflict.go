@@ -53,7 +53,7 @@ func (p *prepared) checkSameFile(s *job.Step) error {
 	}
 	for _, pattern := range paths(names, p.place.Base, s.Reader.Node) {
 		for _, path := range written {
-			if matched, err := filepath.Match(pattern, path); path == pattern || err == nil && matched {
+			if matched, err := filepath.Match(pattern, path); pattern != standardStream && (path == pattern || err == nil && matched) {
 				return node.Errorf("the step reads %s, which it also writes", path).WithCode("reads_what_it_writes").
 					WithHint("write another file, in another folder where path is a pattern; a later step or command may move it")
 			}

@@ -148,6 +148,12 @@ func (p *prepared) guarantee(s *job.Step, names config.Scope) string {
 		return "known when the step starts"
 	}
 	defer writer.Close()
+	if p.streams(s, s.Writer) {
+		return "once: standard output cannot be gone on with, a restart has to begin anew"
+	}
+	if p.streams(s, s.Reader) {
+		return "once: standard input cannot be read again, a restart has to begin anew"
+	}
 	_, publishes := writer.(batch.Publisher)
 	return guaranteeOf(targetOf(writer), s.Checkpoint, publishes)
 }

@@ -5,6 +5,7 @@ package plan
 
 import (
 	"context"
+	"io"
 	"path/filepath"
 	"time"
 
@@ -26,6 +27,8 @@ type Engine struct {
 	Env      func(name string) (string, bool)     // the environment
 	ReadFile func(path string) ([]byte, error)    // for definitions and secrets in files
 	Secrets  *config.Secrets                      // grows with every secret that becomes known
+	Stdin    *files.Stream                        // standard input, for readers of "-"; nil: there is none
+	Stdout   io.Writer                            // standard output, for writers to "-"; nil: it is not theirs
 
 	instruments instruments
 }
@@ -83,6 +86,7 @@ type Outcome struct {
 	Continues int64 // the execution it continued, 0 where it began
 	Elapsed   time.Duration
 	Letters   []LettersLeft
+	Anew      bool // a restart has to begin anew: what the step read or wrote cannot be come back to
 }
 
 // Worked reports whether the execution committed anything: a failure before that left nothing behind. A nil Outcome did

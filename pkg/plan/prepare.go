@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"errors"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"time"
@@ -25,6 +26,7 @@ type prepared struct {
 	ancestors  []string                                  // of a job within a job: the paths of the definitions that it stands in
 	onStart    func(execution *batch.JobExecution) error // called when the execution is recorded, before it begins; nil: nobody
 	replay     *replaying                                // nil where the job is run
+	stdout     io.Writer                                 // for records; nil where it is not theirs
 }
 
 // load reads and checks the definition at a path as the user typed it.
@@ -55,7 +57,7 @@ func unreadable(path string, err error) error {
 // prepare resolves the parameters and the job's own keys. base overrides the folder that relative paths start at where a
 // recorded definition is run.
 func (e *Engine) prepare(j *job.Job, given map[string]string, base string) (*prepared, error) {
-	p := &prepared{job: j, place: j.Place(e.Folder), location: j.Location(e.Local)}
+	p := &prepared{job: j, place: j.Place(e.Folder), location: j.Location(e.Local), stdout: e.Stdout}
 	if base != "" {
 		p.place.Base = base
 	}

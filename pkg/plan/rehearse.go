@@ -68,7 +68,7 @@ func (e *Engine) Rehearse(ctx context.Context, r RunRequest, w Watcher) (rehears
 	p.names.SetInt("job.instance_id", 0).SetInt("job.execution_id", 0).SetText("job.repository_id", "rehearsal")
 	connections := p.readOnlyConnections(ctx)
 	defer func() { err = errors.Join(err, connections.close()) }()
-	a := &assembly{engine: e, prepared: p, execution: rehearsal.Execution, connections: connections}
+	a := &assembly{engine: e, prepared: p, execution: rehearsal.Execution, connections: connections, stop: w.Stop}
 	a.observer = &remembering{to: w.Observer, names: p.names}
 	begin := e.Now()
 	rehearsal.Execution.Started = begin

@@ -131,7 +131,7 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 	defer func() { err = errors.Join(err, connections.close()) }()
 	p.names.SetInt("job.instance_id", l.Execution.Instance.ID).SetInt("job.execution_id", l.Execution.ID).
 		SetText("job.repository_id", store.ID())
-	a := &assembly{engine: e, prepared: p, store: store, execution: l.Execution, connections: connections, drift: drift, watcher: w.Observer}
+	a := &assembly{engine: e, prepared: p, store: store, execution: l.Execution, connections: connections, drift: drift, watcher: w.Observer, stop: w.Stop}
 	a.alone, a.keeper = l.Alone, keeper
 	a.observer = &remembering{to: w.Observer, names: p.names, listeners: listeners}
 	if err := a.openReplay(ctx); err != nil {
@@ -159,6 +159,7 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 	err = r.Run(ctx, a.job(ctx), l.Execution)
 	outcome.Elapsed = e.Now().Sub(begin)
 	outcome.Letters = a.lettersLeft()
+	outcome.Anew = p.beginsAnew(l.Execution)
 	if err = keeper.verdict(err); fault.CodeOf(err) == meta.TakenOver {
 		l.Execution.Status = batch.Failed // as whoever took it over has recorded
 	}

@@ -183,5 +183,8 @@ func (o *Outcome) RestartCommand(err error) string {
 	if !o.Status(err).Restartable() || fault.CodeOf(err) == meta.TakenOver {
 		return ""
 	}
+	if o.Anew {
+		return fmt.Sprintf("batchctl restart %d --fresh", o.Execution.ID)
+	}
 	return fmt.Sprintf("batchctl restart %d", o.Execution.ID)
 }

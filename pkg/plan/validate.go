@@ -31,6 +31,7 @@ func (e *Engine) Validate(ctx context.Context, path string, given map[string]str
 	defer func() { err = errors.Join(err, connections.close()) }()
 	var wrong fault.List
 	warnings = append(warnings, p.job.Warnings()...)
+	warnings = append(warnings, p.streamWarnings()...)
 	for _, s := range p.job.All() {
 		if s.Kind() != job.ChunkStep {
 			continue
@@ -64,7 +65,7 @@ func (e *Engine) validateUnbound(j *job.Job, reason error) ([]string, error) {
 		}
 		wrong.Add(one)
 	}
-	p := &prepared{job: j, place: j.Place(e.Folder), location: j.Location(e.Local)}
+	p := &prepared{job: j, place: j.Place(e.Folder), location: j.Location(e.Local), stdout: e.Stdout}
 	p.names = j.Names(&config.World{}) // environment and files may be others when the job runs
 	wrong.Add(p.check(e.Secrets))
 	return warnings, wrong.Err()

@@ -281,6 +281,9 @@ func (r *csvReader) Close() error { return r.close() }
 // Schema reads the header of the first file, or takes the columns of the definition. A file that is not there yet has
 // none.
 func (r *csvReader) Schema(ctx context.Context) (*record.Schema, error) {
+	if r.once != nil {
+		return r.declared()
+	}
 	err := r.Open(ctx, nil)
 	closed := r.Close()
 	switch {

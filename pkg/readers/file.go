@@ -75,6 +75,7 @@ type fileSource struct {
 	trailer *trailer
 	head    head
 	sharing sharing
+	once    *once // nil where files are read
 
 	files  []string     // names, found at the first run
 	index  int          // of the file being read
@@ -109,13 +110,8 @@ func newFileSource(conf *fileConf, env *catalog.Env) (*fileSource, error) {
 	if conf.MaxExpansion < 0 {
 		return nil, fault.New(fault.Definition, "max_expansion is negative")
 	}
-	for _, p := range conf.Path {
-		if p == "-" {
-			return nil, fault.New(fault.Definition, "standard input cannot be read: a restart could not read it again").
-				WithHint("write it to a file first, and name that")
-		}
-	}
-	return &fileSource{conf: conf, base: env.Base, start: func() error { return nil }}, nil
+	s := &fileSource{conf: conf, base: env.Base, start: func() error { return nil }}
+	return s, s.useStandardInput(env)
 }
 
 // open goes on behind a state, or begins. It returns the columns that the state holds.
@@ -124,7 +120,11 @@ func (s *fileSource) open(from batch.State) (columns []string, err error) {
 		return nil, err
 	}
 	at := fileState{Line: 1}
-	if from == nil {
+	if s.once != nil {
+		if at, err = s.once.open(from); err != nil {
+			return nil, err
+		}
+	} else if from == nil {
 		if at.Files, err = s.find(); err != nil {
 			return nil, err
 		}
@@ -145,6 +145,9 @@ func (s *fileSource) open(from batch.State) (columns []string, err error) {
 
 // enter opens the file that a state stands in, at its place.
 func (s *fileSource) enter(ctx context.Context, from batch.State) error {
+	if s.once != nil {
+		s.once.ctx = ctx
+	}
 	at := fileState{Line: 1}
 	if from != nil {
 		if err := json.Unmarshal(from, &at); err != nil {
@@ -193,6 +196,9 @@ func (s *fileSource) next() error {
 
 // failed names the file in an error of reading it; one that has a class stays as it is.
 func (s *fileSource) failed(err error) error {
+	if errors.Is(err, files.ErrInterrupted) {
+		return s.once.interrupted()
+	}
 	var classified *fault.Error
 	if errors.As(err, &classified) || errors.Is(err, batch.ErrNotRestartable) {
 		return err
@@ -247,6 +253,9 @@ func (s *fileSource) measure() {
 		return
 	}
 	s.passed = 0
+	if s.once != nil {
+		return
+	}
 	for i, name := range s.files {
 		if i == s.index {
 			s.passed = total

@@ -36,13 +36,19 @@ func (s *fileSource) openFile() error {
 }
 
 func (s *fileSource) openInput(name string) (*files.Input, error) {
+	options := files.InputOptions{Compression: s.conf.Compression, Encoding: string(s.conf.Encoding), MaxExpansion: int64(s.conf.MaxExpansion)}
+	if s.once != nil {
+		input, err := files.StreamInput(s.once, name, options)
+		if err != nil {
+			return nil, s.failed(err)
+		}
+		return input, nil
+	}
 	file, err := openRegular(s.absolute(name), name)
 	if err != nil {
 		return nil, err
 	}
-	return files.OpenInput(file, name, files.InputOptions{
-		Compression: s.conf.Compression, Encoding: string(s.conf.Encoding), MaxExpansion: int64(s.conf.MaxExpansion),
-	})
+	return files.OpenInput(file, name, options)
 }
 
 // openRegular opens a file that can be read again from any place.

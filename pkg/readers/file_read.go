@@ -17,6 +17,9 @@ func (s *fileSource) read(ctx context.Context, bad func(error) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if s.once != nil {
+		s.once.ctx = ctx
+	}
 	for {
 		err := io.EOF
 		if s.input != nil {

@@ -53,6 +53,9 @@ func (s *fileSource) Fits(ctx context.Context, d batch.Division) error {
 // dividedBy returns the kind of the column that the records are divided by, Absent where there is none.
 func (s *fileSource) dividedBy(ctx context.Context, d batch.Division) (record.Kind, error) {
 	switch {
+	case s.once != nil:
+		return 0, notDivisible("standard input cannot be divided: each partition would have to read it").
+			WithHint("write it to a file first; or leave partition out, and set workers")
 	case d.By == "files":
 		return record.Absent, nil
 	case d.Column == "" && d.By == "range":

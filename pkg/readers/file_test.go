@@ -325,7 +325,7 @@ func TestFileReadersRefuseWrongDefinitions(t *testing.T) {
 	cases := []struct{ yaml, want string }{
 		{`{type: csv}`, `key "path" is missing`},
 		{`{type: csv, path: []}`, "the list is empty"},
-		{`{type: csv, path: "-"}`, "standard input cannot be read"},
+		{`{type: csv, path: [a, "-"]}`, "standard input (-) cannot be read together with files"},
 		{`{type: csv, path: a, quote: '""'}`, "quote and escape must be one ASCII character"},
 		{`{type: csv, path: a, delimiter: ''}`, "the delimiter is empty"},
 		{`{type: csv, path: a, delimiter: '"'}`, "must not contain the quote"},

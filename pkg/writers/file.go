@@ -73,6 +73,9 @@ func newFile(conf *fileConf, kind fileKind, l layout, env *catalog.Env) (batch.W
 	if twice := repeated(conf.Columns); twice != "" {
 		return nil, fault.New(fault.Definition, "column %q stands twice in columns", twice)
 	}
+	if conf.Path == "-" {
+		return newStdout(conf, kind, l, env)
+	}
 	if kind.adds && conf.Exists == "fail" {
 		return nil, fault.New(fault.Definition, "append: true adds to a file that exists, and exists: fail refuses it").
 			WithHint("remove one of the two")

@@ -284,7 +284,7 @@ func TestMessagesOfFileWriters(t *testing.T) {
 		{"unknown counter", "csv", "{path: out, footer: \"${counters.write}\"}", nil, "counters.write", ""},
 		{"append and exists", "csv", "{path: out, append: true, exists: fail}", nil, "exists: fail refuses it", "remove one"},
 		{"append and compression", "jsonl", "{path: out, append: true, compression: zstd}", nil, "do not go together", "compressed file for each run"},
-		{"standard output", "jsonl", "path: \"-\"", nil, "standard output cannot be a step's output", "name a file"},
+		{"standard output that is taken", "jsonl", "path: \"-\"", nil, "standard output is taken", "--output json"},
 		{"device", "json", "path: /dev/null", nil, "/dev/null is not a regular file", "discard"},
 		{"not UTF-8", "jsonl", "path: out", []record.Record{{Schema: fileSchema(t, record.Text, "name"), Values: []record.Value{record.OfText("\xff")}}}, "column name: ", "encoding"},
 		{"unknown key", "json", "{path: out, footer: x}", nil, `unknown key "footer"`, ""},
