@@ -107,10 +107,8 @@ func (s *Store) checkpointSteps(ctx context.Context, q sqldb.Querier, instance b
 // TargetCheckpoints returns where the lanes of a step stand by the ledger in a target database, as this job repository
 // left it: none where there is no ledger. It locks and changes nothing.
 func TargetCheckpoints(ctx context.Context, db *sqldb.DB, step batch.StepKey) ([]batch.Checkpoint, error) {
-	if _, err := sqldb.Columns(ctx, db, targetTable); err != nil {
-		if fault.CodeOf(err) == sqldb.NoSuchTable {
-			err = nil
-		}
+	there, err := hasTargetTable(ctx, db)
+	if err != nil || !there {
 		return nil, err
 	}
 	rows, err := checkpoints(ctx, db, step)

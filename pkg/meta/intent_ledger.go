@@ -63,7 +63,7 @@ func NewIntentLedger(store *Store, db *sqldb.DB, options IntentOptions) batch.Le
 	}
 	return &intentLedger{
 		store: store, db: db, options: options, lanes: map[batch.LaneKey]*intentLane{},
-		table: &targetLedger{db: store.db, options: TargetOptions{Now: store.now, Fresh: options.Fresh}},
+		table: &targetLedger{db: store.db, options: TargetOptions{Now: store.now, Fresh: options.Fresh}, intents: true},
 	}
 }
 

@@ -31,6 +31,7 @@ type TargetOptions struct {
 type targetLedger struct {
 	db      *sqldb.DB
 	options TargetOptions
+	intents bool // the table is the one of a job repository, which has intents beside it
 
 	mutex sync.Mutex // guards lanes
 	lanes map[batch.LaneKey]*targetLane

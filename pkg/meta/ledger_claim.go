@@ -35,6 +35,9 @@ func (l *targetLedger) Claim(ctx context.Context, step batch.StepKey, lanes int)
 }
 
 func (l *targetLedger) claim(ctx context.Context, tx *sqldb.Tx, step batch.StepKey, lanes int) ([]batch.Checkpoint, error) {
+	if err := l.checkDivision(ctx, tx, step); err != nil {
+		return nil, err
+	}
 	rows, err := targetRows(ctx, tx, step)
 	if err != nil {
 		return nil, err
@@ -82,13 +85,10 @@ func (l *targetLedger) own(row *checkpointRow, step batch.StepKey) error {
 }
 
 // DeleteTarget deletes what a target holds of a repository's instance: the checkpoints of all its steps. Those of another
-// repository, which may have adopted the instance, stay. A target without the table
-// holds nothing.
+// repository, which may have adopted the instance, stay. A target without the table holds nothing.
 func DeleteTarget(ctx context.Context, db *sqldb.DB, repository, job, instance string) (rows int64, err error) {
-	if _, err := sqldb.Columns(ctx, db, targetTable); err != nil {
-		if fault.CodeOf(err) == sqldb.NoSuchTable {
-			return 0, nil
-		}
+	there, err := hasTargetTable(ctx, db)
+	if err != nil || !there {
 		return 0, err
 	}
 	err = inTransaction(ctx, db, func(tx *sqldb.Tx) error {

@@ -27,7 +27,7 @@ func NewStoreLedger(store *Store, fresh bool) batch.Ledger { return newStoreLedg
 func newStoreLedger(store *Store, fresh bool) *storeLedger {
 	return &storeLedger{
 		store: store,
-		table: &targetLedger{db: store.db, options: TargetOptions{Now: store.now, Fresh: fresh}},
+		table: &targetLedger{db: store.db, options: TargetOptions{Now: store.now, Fresh: fresh}, intents: true},
 		lanes: map[batch.LaneKey]batch.Checkpoint{},
 	}
 }

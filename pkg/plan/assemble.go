@@ -29,6 +29,7 @@ type assembly struct {
 	stop        <-chan struct{} // closed when the job is to stop
 	replay      *replay         // nil where the job is run
 	alone       bool            // every earlier owner of the instance is known to be dead, or to have ended
+	continues   bool            // the instance had an execution before
 	keeper      *keeper         // of the execution's lease; nil where there is none
 }
 
@@ -100,24 +101,11 @@ func (a *assembly) chunkStep(s *job.Step, share *runner.Share) *runner.Step {
 	step := a.common(s)
 	step.Chunk, step.FailOnEmpty, step.Rate = s.ChunkSize(), s.FailOnEmpty, float64(s.Rate)
 	step.Workers, step.Lanes = s.Workers, a.prepared.laned(s)
-	step.Claim = func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
-		ledger, err := a.ledger(s, share)
-		return a.keeper.guard(ledger), a.key(s, share, visit), err
-	}
+	step.Claim = a.claim(s, share, func() (string, error) { return targetOf(s, a.idleBuilder(s, share)) })
 	step.Build = func(ctx context.Context, step *batch.StepExecution, at batch.Checkpoint) (*runner.Components, error) {
 		return a.build(s, share, step, at)
 	}
 	return &step
-}
-
-func (a *assembly) key(s *job.Step, share *runner.Share, visit int) batch.StepKey {
-	key := batch.StepKey{
-		Repository: a.store.ID(), Job: a.execution.Instance.Name, Instance: a.execution.Instance.Key, Step: s.Name, Visit: visit,
-	}
-	if share != nil {
-		key.Step += ":" + share.Name
-	}
-	return key
 }
 
 // env is what the components of a step may use.
@@ -147,50 +135,10 @@ func (a *assembly) stepScope(s *job.Step, step *batch.StepExecution, share *runn
 	return names, liveCounters{Scope: names, step: step}
 }
 
-// ledger opens the ledger of a step: beside the rows where it writes into a database, else in the job repository.
-func (a *assembly) ledger(s *job.Step, share *runner.Share) (batch.Ledger, error) {
+// idleBuilder makes the components of a step that is not running, to be looked at.
+func (a *assembly) idleBuilder(s *job.Step, share *runner.Share) *builder {
 	names, live := a.stepScope(s, &batch.StepExecution{}, share)
-	writer, err := newBuilder(names, a.env(s, live)).writer(s.Writer)
-	if err != nil {
-		return nil, err
-	}
-	defer writer.Close()
-	target, err := a.targetOf(s, writer, newBuilder(names, a.env(s, live)))
-	if err != nil {
-		return nil, err
-	}
-	if target == "" {
-		return wrapped(a.engine.instruments.ledger, meta.NewStoreLedger(a.store, a.drift.Fresh)), nil
-	}
-	return a.ledgerOn(s, target)
-}
-
-// ledgerOn opens the ledger of a step that writes into a database.
-func (a *assembly) ledgerOn(s *job.Step, connection string) (batch.Ledger, error) {
-	db, err := a.connections.connectAs(connection, s.Durability)
-	if err != nil {
-		return nil, err
-	}
-	switch s.Checkpoint {
-	case "metadata":
-		return wrapped(a.engine.instruments.ledger, meta.NewAfterLedger(a.store, db, a.drift.Fresh)), nil
-	case "intent":
-		return wrapped(a.engine.instruments.ledger, meta.NewIntentLedger(a.store, db, meta.IntentOptions{
-			Adopt: a.drift.Adopt, Fresh: a.drift.Fresh, TestAt: a.engine.instruments.intent, TestAnswer: a.engine.instruments.answer,
-		})), nil
-	}
-	return wrapped(a.engine.instruments.ledger, meta.NewTargetLedger(db, meta.TargetOptions{
-		Adopt: a.drift.Adopt, Fresh: a.drift.Fresh, Now: a.engine.Now,
-		TestOrder: a.engine.instruments.order, TestBetween: a.engine.instruments.between,
-	})), nil
-}
-
-// targetOf returns the connection that a writer writes into, "" where it writes files.
-func targetOf(w batch.Writer) string {
-	if target, ok := w.(batch.Target); ok {
-		return target.Connection()
-	}
-	return ""
+	return newBuilder(names, a.env(s, live))
 }
 
 func (a *assembly) build(s *job.Step, share *runner.Share, step *batch.StepExecution, at batch.Checkpoint) (*runner.Components, error) {

@@ -155,7 +155,7 @@ func (p *prepared) guarantee(s *job.Step, names config.Scope) string {
 		return "once: standard input cannot be read again, a restart has to begin anew"
 	}
 	_, publishes := writer.(batch.Publisher)
-	return guaranteeOf(targetOf(writer), s.Checkpoint, publishes)
+	return guaranteeOf(connectionOf(writer), s.Checkpoint, publishes)
 }
 
 func guaranteeOf(target, checkpoint string, publishes bool) string {

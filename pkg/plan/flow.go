@@ -103,10 +103,7 @@ func (a *assembly) taskletStep(s *job.Step) *runner.Step {
 	step := a.common(s)
 	step.Tasklet = func(_ context.Context, step *batch.StepExecution) (batch.Tasklet, error) { return a.tasklet(s, step) }
 	if transactional(s) {
-		step.Claim = func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
-			ledger, err := a.taskletLedger(s)
-			return a.keeper.guard(ledger), a.key(s, nil, visit), err
-		}
+		step.Claim = a.claim(s, nil, func() (string, error) { return a.taskletTarget(s) })
 	}
 	return &step
 }
@@ -136,13 +133,13 @@ func transactional(s *job.Step) bool {
 	return s.Tasklet.Type == "sql" && autocommit.Text() != "true"
 }
 
-// taskletLedger opens the ledger of a transactional tasklet, in the database that it works in.
-func (a *assembly) taskletLedger(s *job.Step) (batch.Ledger, error) {
+// taskletTarget returns the connection that a transactional tasklet works on.
+func (a *assembly) taskletTarget(s *job.Step) (string, error) {
 	tasklet, err := a.tasklet(s, &batch.StepExecution{})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	return a.ledgerOn(s, tasklet.(batch.TransactionalTasklet).Connection())
+	return tasklet.(batch.TransactionalTasklet).Connection(), nil
 }
 
 // checkFlowStep finds what is wrong with a step that streams no records.

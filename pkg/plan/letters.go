@@ -168,13 +168,7 @@ func (s *letterSource) checkpoint(ctx context.Context, part lettersPart) (at bat
 	step := part.step
 	key := s.key(step, part.share, part.execution.Visit)
 	names, live := s.stepScope(step, part.execution, part.names)
-	b := newBuilder(names, s.env(step, live))
-	writer, err := b.writer(step.Writer)
-	if err != nil {
-		return at, err
-	}
-	defer writer.Close()
-	target, err := s.targetOf(step, writer, b)
+	target, err := targetOf(step, newBuilder(names, s.env(step, live)))
 	if err != nil {
 		return at, err
 	}

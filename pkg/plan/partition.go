@@ -22,7 +22,11 @@ func (a *assembly) partition(s *job.Step) *runner.Partition {
 	return &runner.Partition{
 		MaxParallel: s.Partition.MaxParallel,
 		Shares: func(ctx context.Context, step *batch.StepExecution, kept []runner.Share) ([]runner.Share, error) {
-			if kept == nil {
+			done, err := a.forgetShares(ctx, s, step, len(kept))
+			if err != nil {
+				return nil, err
+			}
+			if kept == nil || !done && a.drift.Fresh {
 				return a.divide(ctx, s, step)
 			}
 			if len(kept) > 0 && kept[0].Asked != s.Partition.Count {

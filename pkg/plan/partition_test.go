@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -353,5 +354,71 @@ steps:
 		if o.Execution.Steps[0].Total.ProcessSkip != 6 {
 			t.Errorf("got %+v", o.Execution.Steps[0].Total)
 		}
+	}
+}
+
+// A partitioned step with a check claims each share twice: to write it, and to publish it. Only the first may forget.
+func TestFreshForgetsWhatEarlierRunsDidAndNothingOfThisOne(t *testing.T) {
+	t.Parallel()
+	sqltest.Each(t, func(t *testing.T, driver, dsn string) {
+		p := newSidePlace(t, driver, dsn)
+		p.exec(t, "create table keys (id integer primary key)", "insert into keys values (1), (2), (3), (4), (5), (6)",
+			"create table copy (id integer)", "create table wanted (n integer)", "insert into wanted values (7)")
+		p.write(t, "job.yaml", fmt.Sprintf(`
+job: checked
+connections: {db: {driver: %s, dsn: %q}}
+steps:
+  - name: load
+    chunk: 1
+    partition: {by: modulo, column: id, count: 2}
+    reader: {type: sql, connection: db, query: "select id from keys", keyset: [id]}
+    writer: {type: sql, connection: db, table: copy}
+    check:
+      - {connection: db, query: select n from wanted, rule: n == counters.write_count}
+`, driver, dsn))
+		if _, _, err := p.run(t); fault.CodeOf(err) != "check_failed" {
+			t.Fatalf("got %v", err)
+		}
+		p.exec(t, "update wanted set n = 6", "delete from copy")
+		o, _, err := p.restart(t, Drift{Fresh: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.query(t, "select count(*) || ' ' || count(distinct id) from copy"); got != "6 6" {
+			t.Errorf("rows: got %s, want each of 6 once", got)
+		}
+		if total := o.Execution.Steps[0].Total; total.Write != 6 {
+			t.Errorf("got %+v", total)
+		}
+	})
+}
+
+// What the check has not counted is not published: a share is not read on after it.
+func TestRowsThatComeAfterTheCheckAreLeftToTheNextRun(t *testing.T) {
+	t.Parallel()
+	p := newSidePlace(t, "sqlite", sqltest.SQLite(t))
+	p.exec(t, "create table keys (id integer primary key)", "insert into keys values (1), (2), (3), (4)")
+	p.write(t, "job.yaml", fmt.Sprintf(`
+job: late
+connections: {db: {driver: sqlite, dsn: %q}}
+steps:
+  - name: load
+    partition: {by: modulo, column: id, count: 2}
+    reader: {type: sql, connection: db, query: "select id from keys", keyset: [id]}
+    writer: {type: csv, path: "out/${partition.name}.csv"}
+    check: [counters.write_count == 4]
+`, p.dsn))
+	var made atomic.Int64
+	p.instruments.reader = func(r batch.Reader) batch.Reader {
+		if made.Add(1) == 3 { // both shares are written, and one is about to be published
+			p.exec(t, "insert into keys values (10), (11)")
+		}
+		return r
+	}
+	if _, _, err := p.run(t); err != nil {
+		t.Fatal(err)
+	}
+	if ids := p.outputIDs(t); !slices.Equal(ids, []string{"1", "2", "3", "4"}) {
+		t.Errorf("got %v", ids)
 	}
 }

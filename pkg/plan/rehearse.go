@@ -180,7 +180,7 @@ func (s *stage) tryStep(step *job.Step) runner.Step {
 func (s *stage) tryShare(step *job.Step, share *runner.Share) *runner.Step {
 	return &runner.Step{
 		Name: step.Name, Chunk: step.ChunkSize(), FailOnEmpty: step.FailOnEmpty, Tolerance: s.tolerance(step),
-		Claim: func(context.Context, int) (batch.Ledger, batch.StepKey, error) {
+		Claim: func(context.Context, *batch.StepExecution) (batch.Ledger, batch.StepKey, error) {
 			return new(scratch), batch.StepKey{}, nil
 		},
 		Build: func(_ context.Context, execution *batch.StepExecution, _ batch.Checkpoint) (*runner.Components, error) {

@@ -67,10 +67,7 @@ func (a *assembly) replayName() string {
 func (a *assembly) replayStep(ctx context.Context, s *job.Step) *runner.Step {
 	share := replayShare(s)
 	step := a.chunkStep(s, share)
-	step.Claim = func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
-		ledger, err := a.ledger(s, share)
-		return a.keeper.guard(ledger), a.key(s, nil, visit), err
-	}
+	step.Claim = a.claim(s, nil, func() (string, error) { return targetOf(s, a.idleBuilder(s, share)) })
 	step.AllowRerun, step.StartLimit, step.FailOnEmpty = false, 0, false
 	step.Check, step.ExitStatus = nil, nil
 	step.Tolerance.Skip.Ratio = 0

@@ -132,7 +132,7 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 	p.names.SetInt("job.instance_id", l.Execution.Instance.ID).SetInt("job.execution_id", l.Execution.ID).
 		SetText("job.repository_id", store.ID())
 	a := &assembly{engine: e, prepared: p, store: store, execution: l.Execution, connections: connections, drift: drift, watcher: w.Observer, stop: w.Stop}
-	a.alone, a.keeper = l.Alone, keeper
+	a.alone, a.continues, a.keeper = l.Alone, l.Previous != nil, keeper
 	a.observer = &remembering{to: w.Observer, names: p.names, listeners: listeners}
 	if err := a.openReplay(ctx); err != nil {
 		return outcome, errors.Join(err, abort(ctx, store, l.Execution, err))

@@ -54,7 +54,7 @@ func (t *targets) forget(ctx context.Context, e *Engine, repository string, exec
 		return 0, err
 	}
 	for _, name := range names {
-		c, err := e.connectionOf(p, execution, name)
+		c, err := e.recordedConnection(p, execution, name)
 		if err != nil {
 			return rows, err
 		}
@@ -73,9 +73,9 @@ func (t *targets) forget(ctx context.Context, e *Engine, repository string, exec
 	return rows, nil
 }
 
-// connectionOf is a recorded connection. A password that stood in the definition itself was not recorded, so it comes from
+// recordedConnection is a connection of a recorded definition. A password that stood in the definition itself was not recorded, so it comes from
 // the file.
-func (e *Engine) connectionOf(p *prepared, execution *batch.JobExecution, name string) (job.Connection, error) {
+func (e *Engine) recordedConnection(p *prepared, execution *batch.JobExecution, name string) (job.Connection, error) {
 	c, _ := p.job.Connections.Get(name)
 	if !strings.Contains(c.DSN, "***") {
 		return c, nil

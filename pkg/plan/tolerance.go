@@ -3,7 +3,6 @@ package plan
 import (
 	"time"
 
-	"batchctl/pkg/batch"
 	"batchctl/pkg/job"
 	"batchctl/pkg/runner"
 )
@@ -42,27 +41,4 @@ func (a *assembly) pause(r *job.Retry) func(int) time.Duration {
 		pause = min(pause, time.Duration(r.MaxBackoff))
 		return pause + time.Duration(float64(pause)*float64(r.Jitter)*(2*a.engine.Random()-1))
 	}
-}
-
-// targetOf returns the one database connection that a step's writer and its dead letters write into, "" where both write
-// files.
-func (a *assembly) targetOf(s *job.Step, writer batch.Writer, b *builder) (string, error) {
-	target := targetOf(writer)
-	if s.DeadLetter == nil {
-		return target, nil
-	}
-	letters, err := b.letters(*s.DeadLetter)
-	if err != nil {
-		return "", err
-	}
-	defer letters.Close()
-	switch other := targetOf(letters); {
-	case target == "":
-		return other, nil
-	case other != "" && other != target:
-		at := s.DeadLetter.Node.Errorf("step %s writes into connection %s, and its dead letters into %s: they could not commit together",
-			s.Name, target, other)
-		return "", at.WithHint("keep the dead letters in %s, or in a file", target)
-	}
-	return target, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 
 	"batchctl/pkg/batch"
@@ -14,7 +15,7 @@ import (
 type Partition struct {
 	MaxParallel int // how many run side by side, at least 1
 	// Shares divides the input. The answer to the first call for a visit of the step is kept, and handed in ever after:
-	// nil asks to divide.
+	// nil asks to divide. Who answers with others begins the step anew, and has made its shares begin at nothing.
 	Shares func(ctx context.Context, step *batch.StepExecution, kept []Share) ([]Share, error)
 	// Worker returns the step of a share, without what is evaluated over all of them: checks, exports, exit status.
 	Worker func(share Share) *Step
@@ -26,6 +27,7 @@ type Share struct {
 	Index int             `json:"index"`
 	Count int             `json:"count"` // of all shares
 	Asked int             `json:"asked"` // how many the definition asked for when the input was divided
+	Since int64           `json:"since"` // the execution of the step that divided the input; set by the runner
 	Of    json.RawMessage `json:"of"`    // what it is of the input, in the words of the reader
 }
 
@@ -90,9 +92,13 @@ func (p *partitions) divide(ctx context.Context) error {
 		return err
 	}
 	p.workers = make([]*worker, len(p.shares))
-	p.runner.observe(batch.StepStarted{Step: p.execution, Resumed: raw != nil})
-	if raw != nil {
+	goesOn := raw != nil && !slices.ContainsFunc(p.shares, func(s Share) bool { return s.Since == 0 })
+	p.runner.observe(batch.StepStarted{Step: p.execution, Resumed: goesOn})
+	if goesOn {
 		return nil
+	}
+	for i := range p.shares {
+		p.shares[i].Since = p.execution.ID
 	}
 	if raw, err = json.Marshal(p.shares); err != nil {
 		return err
@@ -125,7 +131,7 @@ func (p *partitions) write(ctx context.Context, share Share) *worker {
 	w.step.Name = p.step.Name + ":" + share.Name
 	w.step.share = &share
 	w.step.manager, w.step.group, w.step.until, w.step.hold = p.step.Name, p.group, p.until, p.hold
-	last := p.lastOf(w.step.Name, p.execution.Visit)
+	last := p.lastOf(w.step.Name, p.execution.Visit, share.Since)
 	if last != nil {
 		p.group.set(w.step.Name, last.Total)
 	}

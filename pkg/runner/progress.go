@@ -60,12 +60,12 @@ func (p *progress) visit(step *Step) (visit int, last *batch.StepExecution) {
 	return visit, nil
 }
 
-// lastOf returns the newest execution of a step at a visit, nil where there is none.
-func (p *progress) lastOf(name string, visit int) *batch.StepExecution {
+// lastOf returns the newest execution of a step at a visit, nil where there is none behind the execution since.
+func (p *progress) lastOf(name string, visit int, since int64) *batch.StepExecution {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range slices.Backward(p.history[name]) {
-		if s.Visit == visit {
+		if s.Visit == visit && s.ID > since {
 			return s
 		}
 	}

@@ -241,10 +241,10 @@ func TestAllowRerunRunsCompletedStepOnNewVisit(t *testing.T) {
 	tr := trial{chunk: 3, writer: table, edit: func(s *Step) {
 		s.AllowRerun = true
 		claim := s.Claim
-		s.Claim = func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error) {
-			visits = append(visits, visit)
+		s.Claim = func(ctx context.Context, step *batch.StepExecution) (batch.Ledger, batch.StepKey, error) {
+			visits = append(visits, step.Visit)
 			w.checkpoint = batch.Checkpoint{}
-			return claim(ctx, visit)
+			return claim(ctx, step)
 		}
 	}}
 	for range 2 {
@@ -331,7 +331,7 @@ func TestCancelledContextLeavesAtOnce(t *testing.T) {
 	execution := &batch.JobExecution{ID: 1, Status: batch.Starting}
 	cause := errors.New("second signal")
 	step := Step{Name: "load", Chunk: 3,
-		Claim: func(context.Context, int) (batch.Ledger, batch.StepKey, error) {
+		Claim: func(context.Context, *batch.StepExecution) (batch.Ledger, batch.StepKey, error) {
 			return &memoryLedger{w}, batch.StepKey{}, nil
 		},
 		Build: func(context.Context, *batch.StepExecution, batch.Checkpoint) (*Components, error) {

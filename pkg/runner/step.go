@@ -27,8 +27,9 @@ type Step struct {
 	Rate        float64       // records a second at most; 0: as fast as it goes
 	// Partition divides a chunk-oriented step; nil: it is run as a whole.
 	Partition *Partition
-	// Claim opens the step's ledger and names the step for it; nil where it has none.
-	Claim func(ctx context.Context, visit int) (batch.Ledger, batch.StepKey, error)
+	// Claim opens the step's ledger and names the step for it; nil where it has none. It is also called for a step that is
+	// COMPLETED, to ask whether that is true.
+	Claim func(ctx context.Context, step *batch.StepExecution) (batch.Ledger, batch.StepKey, error)
 	// Build makes the components of a chunk-oriented step, to go on at the checkpoint.
 	Build func(ctx context.Context, step *batch.StepExecution, at batch.Checkpoint) (*Components, error)
 	// Tasklet makes the tasklet of a step that does one thing. With Claim it is a batch.TransactionalTasklet.
@@ -133,7 +134,7 @@ func (t *thread) confirm(ctx context.Context, step *Step, last *batch.StepExecut
 	if step.Claim == nil {
 		return nil
 	}
-	ledger, key, err := step.Claim(ctx, last.Visit)
+	ledger, key, err := step.Claim(ctx, last)
 	if err != nil {
 		return err
 	}

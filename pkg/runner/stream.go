@@ -19,6 +19,7 @@ type stream struct {
 	lane       batch.LaneKey
 	execution  *batch.StepExecution
 	inTx       bool // rows and checkpoint commit in one transaction
+	complete   bool // everything was written by an earlier attempt, or earlier in this one
 	tally      *tally
 	marks      *marks // of all lanes; nil where there is one
 	low        lowWater
@@ -43,7 +44,7 @@ type stream struct {
 
 // stream runs a chunk-oriented step from where its checkpoint stands to its end.
 func (r *Runner) stream(ctx context.Context, step *Step, instance int64, execution *batch.StepExecution) (err error) {
-	ledger, key, err := step.Claim(ctx, execution.Visit)
+	ledger, key, err := step.Claim(ctx, execution)
 	if err != nil {
 		return err
 	}
@@ -78,11 +79,11 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 	if s.low, own, err = lowest(s.components.ReaderKind, lanes); err != nil {
 		return err
 	}
-	s.own = own[0]
+	s.own, s.complete = own[0], s.at.Phase == batch.Publishing || step.again
 	if err := s.insist(ctx, func() error { return s.open(ctx) }); err != nil {
 		return err
 	}
-	if s.at.Phase != batch.Publishing {
+	if !s.complete {
 		if step.lanes() > 1 {
 			err = s.sideBySide(ctx, step, lanes, own)
 		} else {
@@ -137,18 +138,15 @@ func (c *Components) close() error {
 func (s *stream) open(ctx context.Context) error {
 	s.inTx = connection(s.components.Writer) != "" || connection(s.components.Letters) != ""
 	err := s.openWriters(ctx, s.at.Writer)
-	if errors.Is(err, batch.ErrOutputLost) && !s.inTx && s.at.Phase != batch.Publishing {
+	if errors.Is(err, batch.ErrOutputLost) && !s.inTx && !s.complete {
 		s.runner.observe(batch.Notice{Step: s.execution, Message: err.Error() + ": the step begins again from nothing"})
 		s.tally.restarted()
 		s.low, s.first = lowWater{}, batch.Counters{}
 		s.stand(batch.Checkpoint{Epoch: s.at.Epoch, Sequence: s.at.Sequence})
 		err = s.openWriters(ctx, nil)
 	}
-	if err != nil {
+	if err != nil || s.complete {
 		return err
-	}
-	if s.at.Phase == batch.Publishing {
-		return nil
 	}
 	return s.components.Reader.Open(ctx, s.low.state)
 }

@@ -29,7 +29,7 @@ func (r *Runner) tasklet(ctx context.Context, step *Step, execution *batch.StepE
 
 // tasklets runs a tasklet in one transaction with its checkpoint, unless that has been done.
 func (r *Runner) tasklets(ctx context.Context, step *Step, execution *batch.StepExecution, tasklet batch.TransactionalTasklet) (code string, err error) {
-	ledger, key, err := step.Claim(ctx, execution.Visit)
+	ledger, key, err := step.Claim(ctx, execution)
 	if err != nil {
 		return "", err
 	}

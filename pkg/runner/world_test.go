@@ -408,7 +408,7 @@ func (tr trial) run(t *testing.T, w *world) (*batch.JobExecution, *events, error
 	step := Step{
 		Name:  "load",
 		Chunk: tr.chunk,
-		Claim: func(context.Context, int) (batch.Ledger, batch.StepKey, error) {
+		Claim: func(context.Context, *batch.StepExecution) (batch.Ledger, batch.StepKey, error) {
 			return &memoryLedger{w}, batch.StepKey{Job: "j", Step: "load"}, nil
 		},
 		Build: func(context.Context, *batch.StepExecution, batch.Checkpoint) (*Components, error) {
