@@ -84,9 +84,7 @@ func killAt(t *testing.T, folder string, db *sql.DB, records int) {
 	t.Helper()
 	c := command(t, folder, "run", "job.yaml", "--quiet")
 	begin := time.Now()
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	checkMemory := startMeasured(t, c, bigMemory)
 	for ordinal(db) < records && time.Since(begin) < 5*time.Minute {
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -94,7 +92,7 @@ func killAt(t *testing.T, folder string, db *sql.DB, records int) {
 		t.Fatalf("the load ended before it could be killed: %v", err)
 	}
 	_ = c.Wait()
-	checkMemory(t, c)
+	checkMemory()
 	t.Logf("killed behind record %d after %s", ordinal(db), time.Since(begin).Round(time.Millisecond))
 }
 
@@ -103,9 +101,7 @@ func restartBig(t *testing.T, folder string, db *sql.DB) {
 	before := ordinal(db)
 	c := command(t, folder, "restart", "--quiet")
 	begin := time.Now()
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	checkMemory := startMeasured(t, c, bigMemory)
 	for ordinal(db) == before && time.Since(begin) < time.Minute {
 		time.Sleep(time.Millisecond)
 	}
@@ -117,18 +113,5 @@ func restartBig(t *testing.T, folder string, db *sql.DB) {
 	if err := c.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	checkMemory(t, c)
-}
-
-func checkMemory(t *testing.T, c *exec.Cmd) {
-	t.Helper()
-	usage, ok := c.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		t.Fatal("the system does not say how much memory a process used")
-	}
-	peak := usage.Maxrss << 10
-	t.Logf("peak memory %d MiB", peak>>20)
-	if peak > bigMemory {
-		t.Errorf("peak memory %d MiB, want at most %d", peak>>20, int64(bigMemory)>>20)
-	}
+	checkMemory()
 }
