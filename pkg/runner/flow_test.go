@@ -96,6 +96,9 @@ func (n note) Run(ctx context.Context, c *batch.Contribution) error {
 		c.Exit = answer
 	case func(context.Context) error:
 		return answer(ctx)
+	case badly:
+		c.Exit = string(answer)
+		return errBad
 	}
 	return nil
 }
@@ -130,6 +133,9 @@ func on(pattern string, target Target) Transition {
 func rerun(s *Step) { s.AllowRerun = true }
 
 var errBad = fault.New(fault.Validation, "bad")
+
+// badly is the answer of a step that fails, with an exit status of its own.
+type badly string
 
 // flows are run again and again; each run is described by the steps that ran and how the job ended.
 var flows = []struct {
@@ -337,6 +343,28 @@ var flows = []struct {
 			}}
 		},
 		runs: []string{"a x: STOPPED STOPPED", "b c: COMPLETED COMPLETED"},
+	},
+	{
+		name: "a failed step that may be run again is, when its loop comes back to it", answers: map[string][]any{"a": {errBad, errBad}, "b": {errBad}},
+		flow: func(d *diary) Flow {
+			return Flow{States: []State{
+				{Name: "a", Step: d.step("a", rerun), Next: []Transition{on("FAILED", to("repair")), on("COMPLETED", to("b"))}},
+				{Name: "repair", Step: d.step("repair", rerun), Then: to("a")},
+				{Name: "b", Step: d.step("b")},
+			}}
+		},
+		runs: []string{"a repair a repair a b: FAILED FAILED", "a b: COMPLETED COMPLETED"},
+	},
+	{
+		name: "a failed branch from which the flow goes on leads there again", answers: map[string][]any{"a": {badly("ODD")}, "c": {errBad}},
+		flow: func(d *diary) Flow {
+			left, right := Sequence(*d.step("a")), Sequence(*d.step("x"))
+			return Flow{States: []State{
+				{Name: "both", Split: []*Flow{&left, &right}, Next: []Transition{on("ODD", to("c")), on("*", Target{Move: Fail})}},
+				{Name: "c", Step: d.step("c")},
+			}}
+		},
+		runs: []string{"a x c: FAILED FAILED", "c: COMPLETED COMPLETED"},
 	},
 	{
 		name: "D5.55 a decision that fails",

@@ -47,10 +47,10 @@ func (p *progress) visit(step *Step) (visit int, last *batch.StepExecution) {
 	history := p.history[step.Name]
 	if step.AllowRerun && len(history) > 0 {
 		last = history[len(history)-1]
-		if last.Status != batch.Completed {
-			return last.Visit, last
+		if last.Status == batch.Completed || last.Status == batch.Abandoned && visit > 0 {
+			return last.Visit + 1, nil
 		}
-		return last.Visit + 1, nil
+		return last.Visit, last
 	}
 	for _, s := range slices.Backward(history) {
 		if s.Visit == visit {

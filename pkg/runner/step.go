@@ -160,11 +160,11 @@ func (t *thread) repeated(ctx context.Context, last *batch.StepExecution) result
 	if err := t.export(ctx, last); err != nil {
 		return resultOf(err)
 	}
-	status := last.Status
-	if status == batch.Abandoned { // it failed, and the flow went on from that
-		status = batch.Failed
+	if last.Status == batch.Abandoned {
+		err := fault.New(fault.Internal, "step execution %d failed, and the flow went on from that: %s", last.ID, last.Exit.Description)
+		return result{status: batch.Failed, code: last.Exit.Code, err: &StepError{Step: last.Name, Err: err.WithCode("flow_failed")}}
 	}
-	return result{status: status, code: last.Exit.Code}
+	return result{status: last.Status, code: last.Exit.Code}
 }
 
 func (t *thread) checkStartLimit(step *Step) error {
