@@ -6,24 +6,28 @@ import (
 	"batchctl/pkg/batch"
 )
 
-// group is the lanes of a step together. Limits are about all of them.
+// group is the lanes of a step, and of all its shares, together. Limits are about all of them.
 type group struct {
 	mu    sync.Mutex
-	lanes map[string]batch.Counters
+	lanes map[laneName]batch.Counters // as committed, or as a lane is about to commit
 }
 
+type laneName struct {
+	step string // STEP, or STEP:SHARE
+	lane int
+}
+
+func newGroup() *group { return &group{lanes: map[laneName]batch.Counters{}} }
+
 // set notes what a lane has counted.
-func (g *group) set(lane string, c batch.Counters) {
+func (g *group) set(lane laneName, c batch.Counters) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.lanes == nil {
-		g.lanes = map[string]batch.Counters{}
-	}
 	g.lanes[lane] = c
 }
 
 // allow notes what a lane is about to count, unless all lanes together would then have skipped too much.
-func (g *group) allow(lane string, c batch.Counters, limit Skip, skips []skipped) error {
+func (g *group) allow(lane laneName, c batch.Counters, limit Skip, skips []skipped) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	sum := c
@@ -34,9 +38,6 @@ func (g *group) allow(lane string, c batch.Counters, limit Skip, skips []skipped
 	}
 	if err := limit.check(sum, skips); err != nil {
 		return err
-	}
-	if g.lanes == nil {
-		g.lanes = map[string]batch.Counters{}
 	}
 	g.lanes[lane] = c
 	return nil

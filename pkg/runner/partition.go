@@ -56,7 +56,8 @@ type partitions struct {
 // worker is a share that is being run, or was completed before.
 type worker struct {
 	step      *Step
-	execution *batch.StepExecution
+	execution *batch.StepExecution // nil where it was not begun
+	before    batch.Counters       // of the attempts before this one
 	repeated  bool
 	held      bool // all is written, and nothing published
 	err       error
@@ -64,7 +65,7 @@ type worker struct {
 
 // partitioned runs the shares of a step and adds up what they did.
 func (t *thread) partitioned(ctx context.Context, step *Step, execution *batch.StepExecution) error {
-	p := &partitions{thread: t, step: step, execution: execution, group: new(group), hold: step.Check != nil || step.FailOnEmpty}
+	p := &partitions{thread: t, step: step, execution: execution, group: newGroup(), hold: step.Check != nil || step.FailOnEmpty}
 	p.until = t.runner.deadlineAfter(step.Timeout, "step "+step.Name)
 	if err := p.divide(ctx); err != nil {
 		return err
@@ -133,7 +134,8 @@ func (p *partitions) write(ctx context.Context, share Share) *worker {
 	w.step.manager, w.step.group, w.step.until, w.step.hold = p.step.Name, p.group, p.until, p.hold
 	last := p.lastOf(w.step.Name, p.execution.Visit, share.Since)
 	if last != nil {
-		p.group.set(w.step.Name, last.Total)
+		w.before = last.Total
+		p.group.set(laneName{w.step.Name, 0}, last.Total)
 	}
 	if last != nil && last.Status == batch.Completed {
 		w.execution, w.repeated = last, true
@@ -177,6 +179,7 @@ func (p *partitions) sum() {
 	var attempt, total batch.Counters
 	for _, w := range p.workers {
 		if w.execution == nil {
+			total = total.Add(w.before)
 			continue
 		}
 		total = total.Add(w.execution.Total)

@@ -61,7 +61,7 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 	s.began = r.Now()
 	s.deadline = earlier(earlier(r.deadline, step.until), r.deadlineAfter(step.Timeout, "step "+step.Name))
 	s.share, s.manager = step.share, step.manager
-	s.tally = newTally(execution, cmp.Or(step.group, new(group)), lanes)
+	s.tally = newTally(execution, cmp.Or(step.group, newGroup()), lanes)
 	s.first = lanes[0].Counters
 	s.stand(lanes[0])
 	if !step.again {

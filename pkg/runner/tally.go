@@ -25,6 +25,7 @@ func newTally(execution *batch.StepExecution, g *group, lanes []batch.Checkpoint
 	attempt.Rollback = 0
 	for i, at := range lanes {
 		t.lanes[i] = at.Counters
+		g.set(t.name(i), at.Counters)
 	}
 	t.base = t.total().Sub(attempt)
 	t.settle()
@@ -39,11 +40,12 @@ func (t *tally) total() batch.Counters {
 	return sum
 }
 
+func (t *tally) name(lane int) laneName { return laneName{t.execution.Name, lane} }
+
 // settle sets the execution's counters to what is committed.
 func (t *tally) settle() {
 	t.execution.Total = t.total()
 	t.execution.Counters = t.execution.Total.Sub(t.base).Add(batch.Counters{Rollback: t.execution.Counters.Rollback})
-	t.group.set(t.execution.Name, t.execution.Total)
 }
 
 // committed notes what a lane has committed.
@@ -51,6 +53,7 @@ func (t *tally) committed(lane int, c batch.Counters) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lanes[lane] = c
+	t.group.set(t.name(lane), c)
 	t.settle()
 }
 
@@ -72,6 +75,9 @@ func (t *tally) undone() {
 func (t *tally) restarted() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for lane := range t.lanes {
+		t.group.set(t.name(lane), batch.Counters{})
+	}
 	clear(t.lanes)
 	t.base = batch.Counters{}
 	t.settle()
@@ -88,7 +94,7 @@ func (t *tally) rolledBack() {
 func (t *tally) allow(lane int, c batch.Counters, limit Skip, skips []skipped) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.group.allow(t.execution.Name, t.total().Sub(t.lanes[lane]).Add(c), limit, skips)
+	return t.group.allow(t.name(lane), c, limit, skips)
 }
 
 // due reports what of the showing is to be done now, and that it is being done.

@@ -349,3 +349,33 @@ func TestExitStatusIsTheSteps(t *testing.T) {
 		t.Errorf("got %v, %+v, %+v, %s", err, job.Steps[0].Exit, job.Exit, job.Status)
 	}
 }
+
+// Lanes and shares are asked side by side: one that is about to commit counts for the others.
+func TestSkipLimitCountsWhatOthersAreAboutToCommit(t *testing.T) {
+	t.Parallel()
+	five := batch.Counters{Read: 5, ProcessSkip: 5}
+	for _, c := range []struct {
+		limit   int64
+		refused bool
+	}{{9, true}, {10, false}} {
+		limit := Skip{Limit: c.limit}
+		lanes := newTally(&batch.StepExecution{Name: "load"}, newGroup(), make([]batch.Checkpoint, 2))
+		if err := lanes.allow(0, five, limit, nil); err != nil {
+			t.Fatalf("limit %d: %v", c.limit, err)
+		}
+		if err := lanes.allow(1, five, limit, nil); errors.Is(err, ErrSkipLimit) != c.refused {
+			t.Errorf("limit %d: the second lane: %v", c.limit, err)
+		}
+		lanes.committed(0, five)
+		if err := lanes.allow(1, five, limit, nil); errors.Is(err, ErrSkipLimit) != c.refused {
+			t.Errorf("limit %d: the second lane, behind the first one's commit: %v", c.limit, err)
+		}
+		shares := newGroup()
+		for i, refused := range []bool{false, c.refused} {
+			share := newTally(&batch.StepExecution{Name: fmt.Sprint("load:partition", i)}, shares, make([]batch.Checkpoint, 1))
+			if err := share.allow(0, five, limit, nil); errors.Is(err, ErrSkipLimit) != refused {
+				t.Errorf("limit %d: share %d: %v", c.limit, i, err)
+			}
+		}
+	}
+}
