@@ -23,8 +23,12 @@ type Mark struct {
 	Target int64 `json:"target,omitempty"`
 }
 
-// bufferSize is how many bytes are gathered before they are written to the file.
-const bufferSize = 128 << 10
+const (
+	// bufferSize is how many bytes are gathered before they are written to the file.
+	bufferSize = 128 << 10
+	// aheadSize is how many bytes are gathered before the system is asked to begin writing them to the disk.
+	aheadSize = 4 << 20
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -35,6 +39,7 @@ type Partial struct {
 	file      *file // nil once it is published or closed
 	buffer    []byte
 	size      int64 // with what is in the buffer
+	ahead     int64 // up to where the system has been asked to write to the disk
 	sum       uint32
 	unsynced  bool // the file may differ from what is durable
 	unnamed   bool // its name is not durable yet
@@ -177,7 +182,7 @@ func open(o Output, flag int, size int64, sum uint32) (*Partial, error) {
 	if err != nil {
 		return nil, trouble("open", path, err)
 	}
-	p := &Partial{output: o, file: f, size: size, sum: sum, unsynced: true}
+	p := &Partial{output: o, file: f, size: size, ahead: size, sum: sum, unsynced: true}
 	if err := p.claim(); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -259,8 +264,13 @@ func (p *Partial) drain() error {
 func (p *Partial) put(b []byte) error {
 	if err := p.file.write(b); err != nil {
 		p.broken = trouble("write", p.file.Name(), err)
+		return p.broken
 	}
-	return p.broken
+	if p.size-p.ahead >= aheadSize { // the buffer is in the file: its end is p.size
+		writeAhead(p.file.File, p.ahead, p.size-p.ahead)
+		p.ahead = p.size
+	}
+	return nil
 }
 
 // Sync makes everything written so far durable, and the file's name too.

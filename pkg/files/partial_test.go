@@ -149,6 +149,30 @@ func TestFailedOperationPoisonsTheFile(t *testing.T) {
 	}
 }
 
+func TestLargeOutputIsWhatWasWrittenWhereverItWasCut(t *testing.T) {
+	t.Parallel()
+	o := output(t)
+	p := must[*Partial](t)(Begin(o))
+	line := strings.Repeat("0123456789", 1000) + "\n"
+	lines := 3 * aheadSize / len(line)
+	var half Mark
+	for i := range lines {
+		put(t, p, line)
+		if i == lines/2 {
+			half = p.Mark()
+			check(t, p.Sync())
+		}
+	}
+	check(t, p.Close())
+	p = must[*Partial](t)(Resume(o, half))
+	for range lines - 1 - lines/2 {
+		put(t, p, line)
+	}
+	put(t, p, strings.Repeat(line, aheadSize/len(line)+1)) // larger than the buffer
+	check(t, p.Publish())
+	holdsText(t, o.Path, strings.Repeat(line, lines+aheadSize/len(line)+1))
+}
+
 func BenchmarkPartialWrite(b *testing.B) {
 	line := bytes.Repeat([]byte("x"), 110)
 	o := Output{Path: filepath.Join(b.TempDir(), "out"), Owner: "b", Epoch: 1, Replace: true}
