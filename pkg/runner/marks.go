@@ -96,7 +96,7 @@ func (m *marks) covering(lane int, w *work) (ordinal int64, reader batch.State, 
 		ordinal, state = covered.ordinal, covered.reader
 	}
 	done := m.own[lane].add(span{w.first, w.ordinal}).above(ordinal)
-	reader, err = json.Marshal(keptState{Kind: m.kind, State: state, Done: done})
+	reader, err = keptState{Kind: m.kind, State: state, Done: done}.text()
 	return ordinal, reader, err
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
+	"batchctl/pkg/record"
 )
 
 // keptState is how a checkpoint keeps the state of a component, beside a writer's that of the dead letters. A changed
@@ -20,7 +21,28 @@ type keptState struct {
 
 // ofKind returns the state of a component as a checkpoint keeps it.
 func ofKind(kind string, state batch.State) (batch.State, error) {
-	return json.Marshal(keptState{Kind: kind, State: state})
+	return keptState{Kind: kind, State: state}.text()
+}
+
+// text returns s as JSON. It is made of every chunk, and what its parts are is JSON already, which encoding/json would read
+// through once more.
+func (s keptState) text() (batch.State, error) {
+	dst := make([]byte, 0, 64+len(s.Kind)+len(s.State)+len(s.Letters))
+	dst = record.AppendJSONString(append(dst, `{"kind":`...), s.Kind)
+	if len(s.State) > 0 {
+		dst = append(append(dst, `,"state":`...), s.State...)
+	}
+	if len(s.Letters) > 0 {
+		dst = append(append(dst, `,"letters":`...), s.Letters...)
+	}
+	if len(s.Done) > 0 {
+		done, err := json.Marshal(s.Done)
+		if err != nil {
+			return nil, err
+		}
+		dst = append(append(dst, `,"done":`...), done...)
+	}
+	return append(dst, '}'), nil
 }
 
 // state covers every row and every letter that was written.
@@ -35,7 +57,7 @@ func (s *stream) state() (batch.State, error) {
 			return nil, err
 		}
 	}
-	return json.Marshal(kept)
+	return kept.text()
 }
 
 // stateFor takes a state out of a checkpoint. It must be of a component of the kind that is there now.

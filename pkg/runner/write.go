@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 
@@ -86,7 +85,7 @@ func (s *stream) covering(w *work) (ordinal int64, reader batch.State, err error
 	if s.marks != nil {
 		return s.marks.covering(s.lane.Lane, w)
 	}
-	reader, err = json.Marshal(keptState{Kind: s.components.ReaderKind, State: w.reader, Done: s.own.above(w.ordinal)})
+	reader, err = keptState{Kind: s.components.ReaderKind, State: w.reader, Done: s.own.above(w.ordinal)}.text()
 	return w.ordinal, reader, err
 }
 
