@@ -17,7 +17,7 @@ type JSONWriter struct {
 	DecimalsAsText bool
 
 	names []string
-	keys  [][]byte // "name":
+	keys  [][]byte // ,"name":
 }
 
 // SetColumns says what the objects' keys are, in their order.
@@ -27,7 +27,7 @@ func (w *JSONWriter) SetColumns(names []string) error {
 		if !utf8.ValidString(name) {
 			return fault.New(fault.Validation, "the column name %q is not UTF-8", name)
 		}
-		w.keys[i] = append(record.AppendJSONString(nil, name), ':')
+		w.keys[i] = append(record.AppendJSONString([]byte{','}, name), ':')
 	}
 	return nil
 }
@@ -36,34 +36,44 @@ func (w *JSONWriter) SetColumns(names []string) error {
 // text that is not UTF-8 is an error of class validation, and dst then to be cut back by the caller.
 func (w *JSONWriter) AppendRecord(dst []byte, r record.Record, positions []int) ([]byte, error) {
 	dst = append(dst, '{')
-	empty := true
+	comma := 1 // of the first key, which has none before it
 	for i, at := range positions {
-		if at < 0 || at >= len(r.Values) {
+		if at < 0 || at >= len(r.Values) || r.Values[at].Kind() == record.Absent {
 			continue
 		}
-		v := &r.Values[at]
-		kind := v.Kind()
-		if kind == record.Absent {
-			continue
+		dst = append(dst, w.keys[i][comma:]...)
+		comma = 0
+		var err error
+		if dst, err = w.appendValue(dst, i, &r.Values[at]); err != nil {
+			return dst, err
 		}
-		if !empty {
-			dst = append(dst, ',')
-		}
-		empty = false
-		dst = append(dst, w.keys[i]...)
-		if (kind == record.Text || kind == record.JSON) && !utf8.ValidString(v.Text()) {
-			return dst, notUTF8(w.names[i], v.Text())
-		}
-		if !v.Finite() {
-			return dst, notFinite(w.names[i], *v)
-		}
-		if kind == record.Decimal && w.DecimalsAsText {
-			dst = append(v.AppendCanonical(append(dst, '"')), '"')
-			continue
-		}
-		dst = v.AppendJSON(dst)
 	}
 	return append(dst, '}'), nil
+}
+
+// appendValue appends the value of a column.
+func (w *JSONWriter) appendValue(dst []byte, column int, v *record.Value) ([]byte, error) {
+	switch v.Kind() {
+	case record.Text:
+		dst, valid := record.AppendJSONText(dst, v.Text())
+		if !valid {
+			return dst, notUTF8(w.names[column], v.Text())
+		}
+		return dst, nil
+	case record.JSON:
+		if !utf8.ValidString(v.Text()) {
+			return dst, notUTF8(w.names[column], v.Text())
+		}
+	case record.Float:
+		if !v.Finite() {
+			return dst, notFinite(w.names[column], *v)
+		}
+	case record.Decimal:
+		if w.DecimalsAsText {
+			return append(v.AppendCanonical(append(dst, '"')), '"'), nil
+		}
+	}
+	return v.AppendJSON(dst), nil
 }
 
 // notFinite is the error for a float that JSON has no number for.

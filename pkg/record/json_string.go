@@ -9,19 +9,29 @@ import (
 // AppendJSONString appends s as a JSON string (RFC 8259, section 7): quotes, backslashes and control characters
 // escaped, bytes that are not UTF-8 replaced by U+FFFD, everything else as it is.
 func AppendJSONString(dst []byte, s string) []byte {
+	dst, _ = AppendJSONText(dst, s)
+	return dst
+}
+
+// AppendJSONText is AppendJSONString; valid says whether all of s is UTF-8.
+func AppendJSONText(dst []byte, s string) (_ []byte, valid bool) {
 	dst = append(dst, '"')
+	valid = true
 	from, at := 0, 0
 	for at < len(s) {
-		if len(s)-at >= 8 && cleanASCII(binary.LittleEndian.Uint64(unsafeBytes(s)[at:])) {
-			at += 8
-			continue
+		if len(s) >= 8 {
+			word := min(at, len(s)-8) // the last word may begin in what was looked at already
+			if cleanASCII(binary.LittleEndian.Uint64(unsafeBytes(s)[word:])) {
+				at = word + 8
+				continue
+			}
 		}
 		c := s[at]
 		if c >= utf8.RuneSelf {
 			r, size := utf8.DecodeRuneInString(s[at:])
 			if r == utf8.RuneError && size == 1 {
 				dst = append(append(dst, s[from:at]...), "\uFFFD"...)
-				from = at + 1
+				from, valid = at+1, false
 			}
 			at += size
 			continue
@@ -33,7 +43,7 @@ func AppendJSONString(dst []byte, s string) []byte {
 		at++
 	}
 	dst = append(dst, s[from:]...)
-	return append(dst, '"')
+	return append(dst, '"'), valid
 }
 
 // cleanASCII reports whether none of eight bytes needs a second look: all are ASCII from blank on, without quote and

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -50,7 +51,10 @@ func FuzzJSONString(f *testing.F) {
 	f.Add("plain text that is longer than a word")
 	f.Add("1234567\"12345678\\\x00\x1f\x7f\x80\xff한국")
 	f.Fuzz(func(t *testing.T, s string) {
-		got := AppendJSONString(nil, s)
+		got, valid := AppendJSONText(nil, s)
+		if valid != utf8.ValidString(s) {
+			t.Fatalf("%q counts as UTF-8: %v", s, valid)
+		}
 		var back string
 		if err := json.Unmarshal(got, &back); err != nil {
 			t.Fatalf("%q -> %s: %v", s, got, err)
