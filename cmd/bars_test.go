@@ -136,3 +136,37 @@ func TestBarMovesFromTheStart(t *testing.T) {
 		}
 	}
 }
+
+func TestStepsSideBySideShareALine(t *testing.T) {
+	t.Parallel()
+	for columns, want := range map[int]string{
+		80: "  left 1,500 50%  right 7  a step with a longer name 10 10%",
+		60: "  left 1,500 50%  right 7  and 1 more",
+		30: "  left 1,500 50%  and 2 more",
+		20: "  and 3 more",
+	} {
+		s := newBarStage(columns)
+		var steps []*batch.StepExecution
+		for i, name := range []string{"left", "right", "a step with a longer name"} {
+			steps = append(steps, &batch.StepExecution{ID: int64(i + 1), Name: name, Started: s.now})
+			s.bars.Observe(batch.StepStarted{Step: steps[i]})
+		}
+		s.progress(steps[0], 1500, 50, 100)
+		s.progress(steps[2], 10, 1, 10)
+		s.progress(steps[1], 7, 0, 0)
+		if got := lastLine(s.out.String()); got != want || utf8.RuneCountInString(got) >= columns {
+			t.Errorf("%d columns: got %q, want %q", columns, got, want)
+		}
+		steps[1].Status, steps[1].Ended = batch.Completed, s.now
+		s.bars.Observe(batch.StepEnded{Step: steps[1]})
+		if got := lastLine(s.out.String()); strings.Contains(got, "right  ") {
+			t.Errorf("%d columns: a step that has ended is still drawn: %q", columns, got)
+		}
+	}
+}
+
+// lastLine returns what the last line of a terminal shows.
+func lastLine(text string) string {
+	text = text[strings.LastIndex(text, "\x1b[K")+len("\x1b[K"):]
+	return text[strings.LastIndex(text, "\n")+1:]
+}

@@ -97,3 +97,28 @@ level=INFO msg=progress job=pay execution_id=4 step=load step_execution_id=5 rea
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
 }
+
+func TestLogTellsTheProgressOfEachBranch(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	now := time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC)
+	l := newLogObserver(slog.New(slog.NewTextHandler(&out, nil)), "/m.db", func() time.Time { return now })
+	l.Observe(batch.JobStarted{Job: &batch.JobExecution{ID: 4, Instance: batch.JobInstance{Name: "pay"}}})
+	branches := []*batch.StepExecution{{ID: 5, Name: "left"}, {ID: 6, Name: "right"}, {ID: 7, Name: "late"}}
+	for i := range 40 {
+		if i == 15 {
+			l.Observe(batch.StepStarted{Step: branches[2]})
+		}
+		for _, step := range branches {
+			if step.Name != "late" || i >= 15 {
+				l.Observe(batch.StepProgress{Step: step, Counters: batch.Counters{Read: int64(i)}})
+			}
+		}
+		now = now.Add(time.Second)
+	}
+	for name, want := range map[string]int{"left": 3, "right": 3, "late": 2} {
+		if got := strings.Count(out.String(), "msg=progress job=pay execution_id=4 step="+name); got != want {
+			t.Errorf("%s: %d lines of progress in 40 s, want %d\n%s", name, got, want, out.String())
+		}
+	}
+}

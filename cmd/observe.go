@@ -31,13 +31,13 @@ type logObserver struct {
 	log  *slog.Logger
 	meta string
 	now  func() time.Time
-	job  *batch.JobExecution
-	last time.Time // of the last line about progress
 	mu   sync.Mutex
+	job  *batch.JobExecution
+	told map[int64]time.Time // by step execution, when there was a line about it; 0 is the job
 }
 
 func newLogObserver(log *slog.Logger, meta string, now func() time.Time) *logObserver {
-	return &logObserver{log: log, meta: meta, now: now}
+	return &logObserver{log: log, meta: meta, now: now, told: map[int64]time.Time{}}
 }
 
 // Observe implements batch.Observer.
@@ -46,12 +46,10 @@ func (l *logObserver) Observe(e batch.Event) {
 	defer l.mu.Unlock()
 	switch e := e.(type) {
 	case batch.JobStarted:
-		l.job, l.last = e.Job, l.now()
+		l.job, l.told[0] = e.Job, l.now()
 		l.fields(nil).Info("job started", parameterGroup(e.Job.Parameters), "meta", l.meta)
 	case batch.StepStarted:
-		if l.last.IsZero() {
-			l.last = l.now()
-		}
+		l.told[e.Step.ID] = l.now()
 		l.fields(e.Step).Info("step started", "resumed", e.Resumed)
 	case batch.StepProgress:
 		l.progress(e)
@@ -110,18 +108,26 @@ func (l *logObserver) fields(s *batch.StepExecution) *slog.Logger {
 	return log
 }
 
+// progress writes a line about a step that was not heard of for a while, whatever was said of others beside it.
 func (l *logObserver) progress(e batch.StepProgress) {
-	if now := l.now(); now.Sub(l.last) >= heartbeat {
-		l.last = now
-		args := []any{"read_count", e.Counters.Read, "write_count", e.Counters.Write}
-		if e.Total > 0 {
-			args = append(args, "percent", e.Done*100/e.Total)
-		}
-		l.fields(e.Step).Info("progress", args...)
+	last, ok := l.told[e.Step.ID]
+	if !ok {
+		last = l.told[0]
 	}
+	now := l.now()
+	if now.Sub(last) < heartbeat {
+		return
+	}
+	l.told[e.Step.ID] = now
+	args := []any{"read_count", e.Counters.Read, "write_count", e.Counters.Write}
+	if e.Total > 0 {
+		args = append(args, "percent", e.Done*100/e.Total)
+	}
+	l.fields(e.Step).Info("progress", args...)
 }
 
 func (l *logObserver) stepEnded(e batch.StepEnded) {
+	delete(l.told, e.Step.ID)
 	c := e.Step.Total
 	args := []any{"status", e.Step.Status, "read_count", c.Read, "write_count", c.Write, "filter_count", c.Filter,
 		"skip_count", c.Skip(), "elapsed_seconds", seconds(e.Elapsed)}

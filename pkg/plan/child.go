@@ -84,9 +84,8 @@ func (a *assembly) prepareChild(s *job.Step, conf *job.Child, record *childRecor
 	if err != nil {
 		return nil, s.Child.Wrap(err, "job")
 	}
-	if slices.Contains(append(a.prepared.ancestors, a.prepared.place.Path), definition.Place(engine.Folder).Path) {
-		return nil, s.Child.Errorf("job: %s would run itself", record.Path).WithCode("job_cycle").
-			WithHint("a job within a job may not be one of those it stands in")
+	if err := a.prepared.notWithin(s, definition.Place(engine.Folder).Path, record.Path); err != nil {
+		return nil, err
 	}
 	given := map[string]string{}
 	for _, param := range conf.Params {

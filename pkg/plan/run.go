@@ -61,6 +61,9 @@ func (e *Engine) launch(ctx context.Context, p *prepared, request meta.Request, 
 	if err := p.check(e.Secrets); err != nil {
 		return nil, err
 	}
+	if err := e.checkCircle(p); err != nil {
+		return nil, err
+	}
 	store, err := e.OpenStore(ctx)
 	if err != nil {
 		return nil, err

@@ -30,6 +30,13 @@ func (e *Engine) Validate(ctx context.Context, path string, given map[string]str
 	connections := p.readOnlyConnections(ctx)
 	defer func() { err = errors.Join(err, connections.close()) }()
 	var wrong fault.List
+	for _, problem := range e.checkChildren(p) {
+		if problem.Class == fault.Environment {
+			warnings = append(warnings, problem.Error())
+			continue
+		}
+		wrong.Add(problem)
+	}
 	warnings = append(warnings, p.job.Warnings()...)
 	warnings = append(warnings, p.streamWarnings()...)
 	for _, s := range p.job.All() {
