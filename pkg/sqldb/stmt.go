@@ -29,6 +29,9 @@ type statementCache struct {
 // Prepare returns a statement that stays prepared on the connection, without values. Asking again for the same text costs
 // nothing.
 func (c *Conn) Prepare(ctx context.Context, query string) (*Stmt, error) {
+	if ctx.Err() != nil {
+		return nil, c.db.fail(ctx, ctx.Err())
+	}
 	if s, ok := c.cache.byQuery[query]; ok {
 		c.cache.touch(query)
 		s.clear()
@@ -110,6 +113,15 @@ func (s *Stmt) Bind(v record.Value) {
 		return
 	}
 	s.args = append(s.args, s.conn.db.dialect.Argument(v))
+}
+
+// BindText is Bind for a text.
+func (s *Stmt) BindText(text string) {
+	if s.sqlite != nil {
+		s.sqlite.bindText(text)
+		return
+	}
+	s.args = append(s.args, text)
 }
 
 // Run executes the statement with the values that are bound, takes them off, and returns the number of rows it affected.

@@ -53,11 +53,24 @@ func (c *Conn) begin(ctx context.Context, statement string) (*Tx, error) {
 	if c.open {
 		return nil, fault.New(fault.Internal, "a transaction is open already on this connection to %s", c.db.Name())
 	}
-	if _, err := c.Exec(ctx, statement); err != nil {
+	if err := c.command(ctx, statement); err != nil {
 		return nil, err
 	}
 	c.open = true
 	return &Tx{conn: c}, nil
+}
+
+// command runs a statement that many transactions have, which SQLite keeps prepared.
+func (c *Conn) command(ctx context.Context, statement string) error {
+	if c.sqlite == nil {
+		_, err := c.Exec(ctx, statement)
+		return err
+	}
+	s, err := c.Prepare(ctx, statement)
+	if err == nil {
+		_, err = s.Run(ctx)
+	}
+	return err
 }
 
 // Conn returns the connection that tx is open on.
@@ -141,8 +154,7 @@ func (db *DB) syncLog() error {
 // outcome; a server that does not answer is left some time after ctx has ended.
 func (c *Conn) commit(ctx context.Context) error {
 	if !isPostgres(c.db.dialect) {
-		_, err := c.Exec(context.WithoutCancel(ctx), "commit")
-		return err
+		return c.command(context.WithoutCancel(ctx), "commit")
 	}
 	var err error
 	rawErr := c.conn.Raw(func(dc any) error {
@@ -212,7 +224,7 @@ func (tx *Tx) Active(ctx context.Context) (bool, error) {
 
 // Savepoint starts a nested part.
 func (tx *Tx) Savepoint(ctx context.Context) error {
-	_, err := tx.Exec(ctx, "savepoint "+savepoint(tx.depth+1))
+	err := tx.conn.command(ctx, "savepoint "+savepoint(tx.depth+1))
 	if err == nil {
 		tx.depth++
 	}
@@ -225,8 +237,7 @@ func (tx *Tx) RollbackTo(ctx context.Context) error {
 		return fault.New(fault.Internal, "rollback to a savepoint that was never set")
 	}
 	tx.forgetStages()
-	_, err := tx.Exec(ctx, "rollback to savepoint "+savepoint(tx.depth))
-	return err
+	return tx.conn.command(ctx, "rollback to savepoint "+savepoint(tx.depth))
 }
 
 // Release ends the innermost part and keeps what it did.
@@ -234,7 +245,7 @@ func (tx *Tx) Release(ctx context.Context) error {
 	if tx.depth == 0 {
 		return fault.New(fault.Internal, "release of a savepoint that was never set")
 	}
-	_, err := tx.Exec(ctx, "release savepoint "+savepoint(tx.depth))
+	err := tx.conn.command(ctx, "release savepoint "+savepoint(tx.depth))
 	if err == nil {
 		tx.depth--
 	}

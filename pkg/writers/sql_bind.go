@@ -18,6 +18,7 @@ type sqlBinding struct {
 	add     []int // the adding columns, likewise
 	adding  []int // for each column its index in add, or -1
 	zoned   []bool
+	plain   []bool // the column takes a text as it is
 	dialect sqldb.Dialect
 	lax     bool // the database stores what does not fit its type: check it here
 	texts   map[int]string
@@ -50,6 +51,7 @@ func (w *sqlTable) bind(dialect sqldb.Dialect, schema *record.Schema) (*sqlBindi
 		}
 		b.fields = append(b.fields, i)
 		b.write.Columns = append(b.write.Columns, column)
+		b.plain = append(b.plain, column.Kind == record.Text || !b.lax && column.Kind != record.Bytes)
 		b.zoned = append(b.zoned, strings.Contains(column.Type, "with time zone") || column.Type == "timestamptz")
 	}
 	return b, b.finish(w.conf)

@@ -21,7 +21,7 @@ func (s *sqlConverter) value(b *sqlBinding, c int, v record.Value) (record.Value
 	switch {
 	case v.IsNull():
 		return record.NullValue, nil
-	case v.Kind() == record.Text && (column.Kind == record.Text || !b.lax && column.Kind != record.Bytes):
+	case v.Kind() == record.Text && b.plain[c]:
 		return v, nil
 	case v.Kind() == record.DateTime && column.Kind == record.DateTime:
 		return s.moment(b, c, v), nil

@@ -160,6 +160,24 @@ func (p *sqlPlan) cell(b *sqlBinding, e *sqlEntry, c int) (record.Value, error) 
 	return out, nil
 }
 
+// bindRow gives a statement the values of a row. A text that needs no conversion, which is nearly all of a file, does not
+// pass through cell.
+func (p *sqlPlan) bindRow(b *sqlBinding, e *sqlEntry, to *sqldb.Stmt) error {
+	values := p.rows[e.row].Values
+	for c, at := range b.fields {
+		if b.plain[c] && at < len(values) && values[at].Kind() == record.Text && (e.sums < 0 || b.adding[c] < 0) {
+			to.BindText(values[at].Text())
+			continue
+		}
+		v, err := p.cell(b, e, c)
+		if err != nil {
+			return err
+		}
+		to.Bind(v)
+	}
+	return nil
+}
+
 // addSQLValues adds as SQL's sum does: null adds nothing. Decimals and integers are exact; integers stay integers, and an
 // error where 64 bits do not hold them.
 func addSQLValues(kind record.Kind, a, b record.Value) (record.Value, error) {

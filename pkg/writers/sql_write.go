@@ -170,12 +170,8 @@ func (w *sqlTable) run(ctx context.Context, tx *sqldb.Tx, lo, hi int) (int64, er
 		return 0, err
 	}
 	for i := lo; i < hi; i++ {
-		for c := range b.fields {
-			v, err := w.plan.cell(b, &w.plan.order[i], c)
-			if err != nil {
-				return 0, err
-			}
-			stmt.Bind(v)
+		if err := w.plan.bindRow(b, &w.plan.order[i], stmt); err != nil {
+			return 0, err
 		}
 	}
 	n, err := stmt.Run(ctx)
