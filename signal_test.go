@@ -2,7 +2,9 @@ package main_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,11 +83,12 @@ func TestFirstSignalFinishesTheChunkAndRecordsStopped(t *testing.T) {
 	t.Parallel()
 	for signal, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		folder := longLoad(t)
-		c, out := startLong(t, folder, "run", "job.yaml")
+		c, out := startLong(t, folder, "run", "job.yaml", "--cpuprofile", "cpu.pprof")
 		if err := c.Process.Signal(signal); err != nil {
 			t.Fatal(err)
 		}
 		_ = c.Wait()
+		wantProfile(t, folder)
 		if got := c.ProcessState.ExitCode(); got != code || !strings.Contains(out.String(), "STOPPED in") {
 			t.Errorf("%v: exit %d, want %d and STOPPED\n%s", signal, got, code, out)
 		}
@@ -96,7 +99,7 @@ func TestFirstSignalFinishesTheChunkAndRecordsStopped(t *testing.T) {
 func TestSecondSignalLeavesAtOnceAndCanBeRestarted(t *testing.T) {
 	t.Parallel()
 	folder := longLoad(t)
-	c, out := startLong(t, folder, "run", "job.yaml")
+	c, out := startLong(t, folder, "run", "job.yaml", "--cpuprofile", "cpu.pprof")
 	begin := time.Now()
 	for range 2 {
 		_ = c.Process.Signal(syscall.SIGTERM)
@@ -105,7 +108,24 @@ func TestSecondSignalLeavesAtOnceAndCanBeRestarted(t *testing.T) {
 	if got := c.ProcessState.ExitCode(); got != 143 || time.Since(begin) > 5*time.Second {
 		t.Errorf("exit %d after %s, want 143 at once\n%s", got, time.Since(begin), out)
 	}
+	wantProfile(t, folder)
 	finishLong(t, folder)
+}
+
+// wantProfile looks for a whole profile: it is written when a job has been stopped, too.
+func wantProfile(t *testing.T, folder string) {
+	t.Helper()
+	packed, err := os.ReadFile(filepath.Join(folder, "cpu.pprof"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unpacked, err := gzip.NewReader(bytes.NewReader(packed))
+	if err == nil {
+		_, err = io.Copy(io.Discard, unpacked)
+	}
+	if err != nil {
+		t.Errorf("a profile of %d bytes: %v", len(packed), err)
+	}
 }
 
 func TestStopFromAnotherProcessEndsTheRunWithItsOwnCode(t *testing.T) {

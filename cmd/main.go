@@ -143,6 +143,7 @@ func (a *app) world() (*plan.Engine, error) {
 		Folder:   folder,
 		Now:      time.Now,
 		After:    time.After,
+		Clock:    time.Now,
 		Random:   rand.Float64,
 		Local:    localZone(),
 		Env:      os.LookupEnv,

@@ -25,13 +25,14 @@ func newRestartCommand(a *app) *cobra.Command {
 		Args:              atMost(1, "restart takes one execution or job; a parameter is given as -p name=value"),
 		ValidArgsFunction: a.completeExecutions(batch.Status.Restartable),
 		RunE: func(c *cobra.Command, args []string) error {
-			return runRestart(a, c, o, strings.Join(args, ""))
+			return o.profiles.around(a, func() error { return runRestart(a, c, o, strings.Join(args, "")) })
 		},
 	}
 	c.Flags().StringArrayVarP(&o.parameters, "param", "p", nil, "a secret or not identifying parameter, `name=value`")
 	addReportFlag(c, &o)
 	addDriftFlags(c, &o)
 	addOverrideFlags(c, &o)
+	addProfileFlags(c, &o.profiles)
 	return c
 }
 

@@ -28,6 +28,7 @@ type runOptions struct {
 	timeout       durationFlag
 	dryRun        bool
 	report        string
+	profiles      profiles
 }
 
 func newRunCommand(a *app) *cobra.Command {
@@ -46,7 +47,9 @@ func newRunCommand(a *app) *cobra.Command {
 			"  batchctl run jobs/quickstart.yaml --quiet --report build/report.xml",
 		Args:              oneArgument("the path of a job definition"),
 		ValidArgsFunction: completeFiles(false),
-		RunE:              func(c *cobra.Command, args []string) error { return runRun(a, c, o, args[0]) },
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.profiles.around(a, func() error { return runRun(a, c, o, args[0]) })
+		},
 	}
 	flags := c.Flags()
 	flags.StringArrayVarP(&o.parameters, "param", "p", nil, "a parameter of the job, `name=value`; may be given many times")
@@ -56,6 +59,7 @@ func newRunCommand(a *app) *cobra.Command {
 	addReportFlag(c, &o)
 	addDriftFlags(c, &o)
 	addOverrideFlags(c, &o)
+	addProfileFlags(c, &o.profiles)
 	_ = c.RegisterFlagCompletionFunc("param", completeParameters) // it fails for a flag that is not there
 	return c
 }

@@ -141,6 +141,7 @@ func writeDetails(to io.Writer, d *meta.Details, lanes []meta.LaneCheckpoint) {
 		fmt.Fprintln(to, "steps")
 		writeSteps(to, e)
 		writePartitions(to, e)
+		writeTimes(to, e)
 	}
 	if e.Exit.Description != "" {
 		title := "error"

@@ -59,6 +59,7 @@ type StepExecution struct {
 	Exit     ExitStatus
 	Counters Counters
 	Total    Counters // of the instance: all attempts together, as of the last checkpoint
+	Times    Times    // of this attempt
 	Context  Context
 	Created  time.Time
 	Started  time.Time

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
@@ -71,6 +72,9 @@ func TestEveryReleasedSchemaIsRestartable(t *testing.T) {
 			l := launch(t, s, identified("2026-11-20"))
 			if l.Previous == nil || l.Previous.Status != batch.Failed || len(l.Previous.Steps) != 1 || string(l.Execution.Context["total"]) != `"12.50"` {
 				t.Errorf("got %+v, want the failed execution with its step and context", l.Previous)
+			}
+			if times := l.Previous.Steps[0].Times; m.version >= 5 && times.Write != time.Second/2 {
+				t.Errorf("got times %+v, want half a second of writing", times)
 			}
 			lanes, err := s.Checkpoints(t.Context(), l.Execution.Instance)
 			if err != nil || len(lanes) != 1 || lanes[0].Checkpoint.Ordinal != 3000 {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"batchctl/pkg/batch"
@@ -30,6 +31,7 @@ func TestStepsComeBackAsTheyWereSaved(t *testing.T) {
 		want.Counters = batch.Counters{Read: 1, Write: 2, Filter: 3, ReadSkip: 4, ProcessSkip: 5, WriteSkip: 6, Commit: 7, Rollback: 8, Retry: 9}
 		want.Total = want.Counters.Add(want.Counters)
 		want.Context = batch.Context{"a": json.RawMessage(`"` + strings.Repeat("긴", 3000) + `"`), "b": json.RawMessage(`null`)}
+		want.Times = batch.Times{Read: 1500 * time.Millisecond, Write: 7 * time.Microsecond, Readers: 1, Workers: 4, Writers: 4}
 		want.Exit = batch.ExitStatus{Code: "WITH SKIPS", Description: "two of them"}
 		if err := s.SaveStep(t.Context(), want); err != nil {
 			t.Fatal(err)

@@ -32,6 +32,7 @@ var migrations = []migration{
 		replayTable, replayedTable, "create index BATCHCTL_REPLAYED_LETTER on BATCHCTL_REPLAYED (JOB_INSTANCE_ID)",
 	}},
 	{version: 4, summary: "intents", run: []string{intentTable}},
+	{version: 5, summary: "times of step executions", run: []string{"alter table BATCH_STEP_EXECUTION add column TIMES text"}},
 }
 
 // schemaVersion is the version that this program reads and writes.
@@ -101,7 +102,7 @@ const jobContextTable = `create table BATCH_JOB_EXECUTION_CONTEXT (
 )`
 
 // stepExecutionTable: the columns behind LAST_UPDATED are ours. The counts are of this attempt; TOTAL_COUNTS holds
-// those of all attempts together, as a JSON object.
+// those of all attempts together, as a JSON object, and TIMES, a column of version 5, what this attempt spent its time on.
 const stepExecutionTable = `create table BATCH_STEP_EXECUTION (
 	STEP_EXECUTION_ID IDENTITY,
 	VERSION bigint not null,

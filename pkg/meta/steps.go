@@ -13,13 +13,14 @@ type stepRow struct {
 	execution *batch.StepExecution
 	version   int64
 	totals    string
+	times     string // empty where an older version has written it
 	checksum  int64
 }
 
 const stepColumns = `select s.STEP_EXECUTION_ID, s.VERSION, s.STEP_NAME, s.JOB_EXECUTION_ID, s.CREATE_TIME, s.START_TIME, s.END_TIME,
 	s.STATUS, s.COMMIT_COUNT, s.READ_COUNT, s.FILTER_COUNT, s.WRITE_COUNT, s.READ_SKIP_COUNT, s.WRITE_SKIP_COUNT,
 	s.PROCESS_SKIP_COUNT, s.ROLLBACK_COUNT, s.EXIT_CODE, s.EXIT_MESSAGE, s.LAST_UPDATED, s.RETRY_COUNT, s.VISIT,
-	s.TOTAL_COUNTS, s.CHECKSUM from BATCH_STEP_EXECUTION s `
+	s.TOTAL_COUNTS, coalesce(s.TIMES, ''), s.CHECKSUM from BATCH_STEP_EXECUTION s `
 
 func scanStep(rows *sqldb.Rows) (stepRow, error) {
 	e := &batch.StepExecution{}
@@ -28,7 +29,7 @@ func scanStep(rows *sqldb.Rows) (stepRow, error) {
 	err := rows.Scan(&e.ID, &row.version, &e.Name, &e.JobID, stampInto{&e.Created}, stampInto{&e.Started}, stampInto{&e.Ended},
 		&e.Status, &c.Commit, &c.Read, &c.Filter, &c.Write, &c.ReadSkip, &c.WriteSkip,
 		&c.ProcessSkip, &c.Rollback, &e.Exit.Code, &e.Exit.Description, stampInto{&e.Updated}, &c.Retry, &e.Visit,
-		&row.totals, &row.checksum)
+		&row.totals, &row.times, &row.checksum)
 	return row, err
 }
 
@@ -46,6 +47,9 @@ func steps(ctx context.Context, q sqldb.Querier, condition string, args ...any) 
 		e := row.execution
 		if row.checksum != stepChecksum(e, row.totals) || json.Unmarshal([]byte(row.totals), &e.Total) != nil || !known(e.Status) {
 			return nil, damaged("the record of step execution %d (%s)", e.ID, e.Name)
+		}
+		if row.times != "" {
+			_ = json.Unmarshal([]byte(row.times), &e.Times) // nothing depends on it
 		}
 		if e.Context, err = stepContext.load(ctx, q, e.ID); err != nil {
 			return nil, err
@@ -98,13 +102,17 @@ func saveStepRow(ctx context.Context, tx *sqldb.Tx, e *batch.StepExecution, vers
 	if err != nil {
 		return err
 	}
+	times, err := json.Marshal(e.Times)
+	if err != nil {
+		return err
+	}
 	c := e.Counters
 	affected, err := exec(ctx, tx, `update BATCH_STEP_EXECUTION set VERSION = VERSION + 1, START_TIME = ?, END_TIME = ?, STATUS = ?,
 		COMMIT_COUNT = ?, READ_COUNT = ?, FILTER_COUNT = ?, WRITE_COUNT = ?, READ_SKIP_COUNT = ?, WRITE_SKIP_COUNT = ?,
 		PROCESS_SKIP_COUNT = ?, ROLLBACK_COUNT = ?, EXIT_CODE = ?, EXIT_MESSAGE = ?, LAST_UPDATED = ?, RETRY_COUNT = ?,
-		TOTAL_COUNTS = ?, CHECKSUM = ? where STEP_EXECUTION_ID = ? and VERSION = ?`,
+		TOTAL_COUNTS = ?, TIMES = ?, CHECKSUM = ? where STEP_EXECUTION_ID = ? and VERSION = ?`,
 		stamp(e.Started), stamp(e.Ended), string(e.Status), c.Commit, c.Read, c.Filter, c.Write, c.ReadSkip, c.WriteSkip,
 		c.ProcessSkip, c.Rollback, e.Exit.Code, cut(e.Exit.Description, batch.MaxDescription), stamp(e.Updated), c.Retry,
-		string(totals), stepChecksum(e, string(totals)), e.ID, version)
+		string(totals), string(times), stepChecksum(e, string(totals)), e.ID, version)
 	return oneRow(affected, err, "step execution", e.ID)
 }

@@ -22,6 +22,7 @@ type Engine struct {
 	Folder   string                               // the current folder, absolute
 	Now      func() time.Time                     // the clock
 	After    func(time.Duration) <-chan time.Time // time.After, for pauses
+	Clock    func() time.Time                     // for how long parts of steps take, from any goroutine; nil: not measured
 	Random   func() float64                       // from 0 to 1, for jitter
 	Local    *time.Location                       // the host's zone
 	Env      func(name string) (string, bool)     // the environment

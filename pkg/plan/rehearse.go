@@ -134,7 +134,7 @@ func (s *stage) rehearse(ctx context.Context, step *job.Step) error {
 	}
 	execution := &batch.JobExecution{Instance: s.execution.Instance, Status: batch.Starting}
 	r := &runner.Runner{
-		Repository: forgetful{}, Observer: withoutJob{s.observer}, Now: s.engine.Now, After: s.engine.After, Stop: s.watcher.Stop, CheckpointEvery: time.Second,
+		Repository: forgetful{}, Observer: withoutJob{s.observer}, Now: s.engine.Now, After: s.engine.After, Clock: s.engine.Clock, Stop: s.watcher.Stop, CheckpointEvery: time.Second,
 	}
 	err := r.Run(ctx, &runner.Job{Flow: runner.Sequence(s.tryStep(step)), Timeout: s.left()}, execution)
 	if len(execution.Steps) > 0 {

@@ -155,6 +155,7 @@ func (e *Engine) execute(ctx context.Context, p *prepared, store *meta.Store, l 
 		Observer:        a.observer,
 		Now:             e.Now,
 		After:           e.After,
+		Clock:           e.Clock,
 		Stop:            w.Stop,
 		CheckpointEvery: e.checkpointEvery(),
 	}

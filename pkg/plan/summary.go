@@ -44,6 +44,7 @@ type StepSummary struct {
 	Seconds     float64          `json:"elapsed_seconds"`
 	Counters    map[string]int64 `json:"counters"` // of the instance: all attempts together
 	Attempt     map[string]int64 `json:"attempt"`  // of this execution
+	Times       *batch.Times     `json:"times,omitempty"`
 }
 
 // LetterSummary says how many dead letters of a step are where.
@@ -102,8 +103,12 @@ func SummarizeStep(s *batch.StepExecution, execution int64) StepSummary {
 	if s.IsPartition() {
 		whole, _, _ = strings.Cut(s.Name, ":")
 	}
+	var times *batch.Times
+	if s.Times != (batch.Times{}) {
+		times = &s.Times
+	}
 	return StepSummary{
-		Name: s.Name, PartitionOf: whole, ExecutionID: s.ID, Status: s.Status, ExitStatus: s.Exit.Code, Repeated: s.JobID != execution,
+		Times: times, Name: s.Name, PartitionOf: whole, ExecutionID: s.ID, Status: s.Status, ExitStatus: s.Exit.Code, Repeated: s.JobID != execution,
 		Seconds: seconds(Took(s)), Counters: s.Total.Named(), Attempt: s.Counters.Named(),
 	}
 }

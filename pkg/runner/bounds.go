@@ -60,7 +60,15 @@ func (s *stream) pace(ctx context.Context) error {
 	}
 	read := s.next.Counters.Sub(s.first).Read
 	due := s.began.Add(time.Duration(float64(read) / s.rate * float64(time.Second)))
-	return s.runner.wait(ctx, s.execution.JobID, due.Sub(s.runner.Now()))
+	return s.pause(ctx, due.Sub(s.runner.Now()))
+}
+
+// pause waits, where it is to, in a way that a stop ends.
+func (s *stream) pause(ctx context.Context, pause time.Duration) error {
+	begin := s.meter.begin()
+	err := s.runner.wait(ctx, s.execution.JobID, pause)
+	s.meter.add(&s.meter.paused, begin, 0)
+	return err
 }
 
 // verify evaluates what must hold at the end of a step, before its output is published.

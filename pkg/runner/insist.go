@@ -18,7 +18,7 @@ func (s *stream) insist(ctx context.Context, do func() error) error {
 		}
 		retries++
 		s.runner.observe(batch.ChunkRetried{Step: s.execution, Attempt: retries + 1, Of: s.tolerance.Retry.Max + 1, Err: err})
-		if err := s.runner.wait(ctx, s.execution.JobID, s.tolerance.Retry.pause(retries)); err != nil {
+		if err := s.pause(ctx, s.tolerance.Retry.pause(retries)); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,7 @@ type Runner struct {
 	Observer   batch.Observer
 	Now        func() time.Time
 	After      func(time.Duration) <-chan time.Time // for pauses before retries
+	Clock      func() time.Time                     // for how long parts of a step take, from any goroutine; nil: that is not measured
 	// Stop is closed by whoever wants the job to stop at the next chunk boundary.
 	Stop <-chan struct{}
 	// CheckpointEvery is how often at most a step without a target database saves its checkpoint; 0 is after every chunk.

@@ -103,8 +103,9 @@ func (l *lanes) over() bool {
 
 // take processes, writes and commits chunks until there are no more, or a lane has failed.
 func (s *stream) take(ctx context.Context, source *source, all *lanes) error {
-	for w := range source.ready {
-		if all.over() {
+	for {
+		w := s.receive(source)
+		if w == nil || all.over() {
 			return nil
 		}
 		if w.err == nil {
@@ -131,7 +132,6 @@ func (s *stream) take(ctx context.Context, source *source, all *lanes) error {
 			return err
 		}
 	}
-	return nil
 }
 
 // processAside processes the chunks of a source in so many goroutines as the step has workers, for one that writes them in

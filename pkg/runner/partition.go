@@ -177,6 +177,7 @@ func (p *partitions) end(ctx context.Context, w *worker) {
 // sum adds up what the shares have done: in this attempt, and in all.
 func (p *partitions) sum() {
 	var attempt, total batch.Counters
+	var times batch.Times
 	for _, w := range p.workers {
 		if w.execution == nil {
 			total = total.Add(w.before)
@@ -185,9 +186,10 @@ func (p *partitions) sum() {
 		total = total.Add(w.execution.Total)
 		if !w.repeated {
 			attempt = attempt.Add(w.execution.Counters)
+			times = times.Add(w.execution.Times)
 		}
 	}
-	p.execution.Counters, p.execution.Total = attempt, total
+	p.execution.Counters, p.execution.Total, p.execution.Times = attempt, total, times
 }
 
 // failures joins the errors of the shares. Where one failed, that others were stopped is not the reason.

@@ -50,6 +50,7 @@ type source struct {
 	state     batch.State // covers it
 	tolerance Tolerance
 	wait      func(ctx context.Context, pause time.Duration) error
+	meter     *meter
 	todo      chan *work // chunks to process; nil where that is done at once, or by the lanes
 	ready     chan *work // chunks in the order of the input
 	free      chan *record.Chunk
@@ -60,17 +61,20 @@ func (s *stream) newSource(step *Step) *source {
 	source := &source{
 		reader: s.components.Reader, chain: s.chain, size: step.Chunk, ordinal: s.low.ordinal, state: s.low.state,
 		done: s.low.done, passed: new(record.Chunk), marks: s.marks,
-		tolerance: step.Tolerance,
+		tolerance: step.Tolerance, meter: s.meter,
 		wait: func(ctx context.Context, pause time.Duration) error {
 			return s.runner.wait(ctx, s.execution.JobID, pause)
 		},
 		ready: make(chan *work, chunks-2), free: make(chan *record.Chunk, chunks),
 	}
+	s.meter.staff(1, 1)
 	switch {
 	case s.marks != nil:
 		source.chain, source.ready = nil, make(chan *work)
+		s.meter.staff(step.Workers, step.Workers)
 	case step.Workers > 1 && s.components.Chain != nil:
 		source.chain, source.todo = nil, make(chan *work, chunks)
+		s.meter.staff(step.Workers, 1)
 	}
 	for range chunks {
 		source.free <- new(record.Chunk)
@@ -85,13 +89,8 @@ func (s *source) run(ctx context.Context) {
 		defer close(s.todo)
 	}
 	for {
-		if s.marks != nil {
-			s.marks.await(ctx, s.number)
-		}
-		var chunk *record.Chunk
-		select {
-		case chunk = <-s.free:
-		case <-ctx.Done():
+		chunk := s.room(ctx)
+		if chunk == nil {
 			return
 		}
 		w := s.next(ctx, chunk)
@@ -100,14 +99,36 @@ func (s *source) run(ctx context.Context) {
 			w.ready = make(chan struct{})
 			s.todo <- w // it has room for all chunks that there are
 		}
-		select {
-		case s.ready <- w:
-		case <-ctx.Done():
+		if !s.hand(ctx, w) || end {
 			return
 		}
-		if end {
-			return
-		}
+	}
+}
+
+// room waits until a chunk may be filled and returns it, nil where ctx has ended.
+func (s *source) room(ctx context.Context) *record.Chunk {
+	begin := s.meter.begin()
+	defer func() { s.meter.add(&s.meter.readerWait, begin, 0) }()
+	if s.marks != nil {
+		s.marks.await(ctx, s.number)
+	}
+	select {
+	case chunk := <-s.free:
+		return chunk
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// hand gives a chunk to those that write, and reports whether somebody took it.
+func (s *source) hand(ctx context.Context, w *work) bool {
+	begin := s.meter.begin()
+	defer func() { s.meter.add(&s.meter.readerWait, begin, 0) }()
+	select {
+	case s.ready <- w:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -116,7 +137,10 @@ func (s *source) next(ctx context.Context, chunk *record.Chunk) *work {
 	w := &work{chunk: chunk, number: s.number, first: s.ordinal}
 	s.number++
 	w.err = guarded(func() (err error) {
-		if err := s.fill(ctx, w); err != nil {
+		begin := s.meter.begin()
+		err = s.fill(ctx, w)
+		s.meter.add(&s.meter.read, begin, 0)
+		if err != nil {
 			return err
 		}
 		w.ordinal = s.ordinal
@@ -187,6 +211,8 @@ func (s *source) read(ctx context.Context, w *work) error {
 // process hands the chunk's inputs to the processors, one by one. An error that may pass is tried again, one that may be
 // skipped leaves its record out.
 func (s *source) process(ctx context.Context, through *chain, w *work) error {
+	begin := s.meter.begin()
+	defer func() { s.meter.add(&s.meter.process, begin, 0) }()
 	if err := through.begin(w.chunk); err != nil {
 		return err
 	}

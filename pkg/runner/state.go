@@ -83,6 +83,8 @@ func (s *stream) openWriters(ctx context.Context, kept batch.State) error {
 	if err != nil {
 		return err
 	}
+	begin := s.meter.begin()
+	defer func() { s.meter.add(&s.meter.write, begin, 0) }()
 	if err := s.components.Writer.Open(ctx, at.State); err != nil || s.components.Letters == nil {
 		return err
 	}

@@ -21,7 +21,9 @@ type stream struct {
 	inTx       bool // rows and checkpoint commit in one transaction
 	complete   bool // everything was written by an earlier attempt, or earlier in this one
 	tally      *tally
-	marks      *marks // of all lanes; nil where there is one
+	meter      *meter
+	wrote      time.Duration // what the meter has of this lane's writing
+	marks      *marks        // of all lanes; nil where there is one
 	low        lowWater
 	own        spans            // what the lane committed above the place where the step goes on
 	first      batch.Counters   // of the lane, before this attempt
@@ -49,7 +51,7 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 		return err
 	}
 	defer func() { err = errors.Join(err, ledger.Close()) }()
-	s := &stream{runner: r, tolerance: step.Tolerance, instance: instance, rate: step.Rate, ledger: ledger, lane: batch.LaneKey{StepKey: key}, execution: execution}
+	s := &stream{runner: r, meter: r.newMeter(execution), tolerance: step.Tolerance, instance: instance, rate: step.Rate, ledger: ledger, lane: batch.LaneKey{StepKey: key}, execution: execution}
 	var lanes []batch.Checkpoint
 	err = s.insist(ctx, func() (err error) {
 		lanes, err = ledger.Claim(ctx, key, step.lanes())
@@ -62,6 +64,7 @@ func (r *Runner) stream(ctx context.Context, step *Step, instance int64, executi
 	s.deadline = earlier(earlier(r.deadline, step.until), r.deadlineAfter(step.Timeout, "step "+step.Name))
 	s.share, s.manager = step.share, step.manager
 	s.tally = newTally(execution, cmp.Or(step.group, newGroup()), lanes)
+	defer func() { s.tally.took(s.meter.times()) }()
 	s.first = lanes[0].Counters
 	s.stand(lanes[0])
 	if !step.again {
@@ -148,7 +151,10 @@ func (s *stream) open(ctx context.Context) error {
 	if err != nil || s.complete {
 		return err
 	}
-	return s.components.Reader.Open(ctx, s.low.state)
+	begin := s.meter.begin()
+	err = s.components.Reader.Open(ctx, s.low.state)
+	s.meter.add(&s.meter.read, begin, 0)
+	return err
 }
 
 // stand takes over a committed checkpoint as where the step stands.
@@ -183,8 +189,11 @@ func (s *stream) chunks(ctx context.Context, step *Step) error {
 }
 
 func (s *stream) consume(ctx context.Context, source *source) error {
-	for w := range source.ready {
-		w.await()
+	for {
+		w := s.receive(source)
+		if w == nil {
+			return context.Cause(ctx)
+		}
 		if w.err != nil {
 			s.tally.rolledBack()
 			s.tellFailure(w.err)
@@ -205,7 +214,17 @@ func (s *stream) consume(ctx context.Context, source *source) error {
 			return errors.Join(err, s.commitWritten(ctx))
 		}
 	}
-	return context.Cause(ctx)
+}
+
+// receive waits for the next chunk and returns it, nil where there are no more.
+func (s *stream) receive(source *source) *work {
+	begin := s.meter.begin()
+	w := <-source.ready
+	if w != nil {
+		w.await()
+	}
+	s.meter.add(&s.meter.writerWait, begin, 0)
+	return w
 }
 
 // The time between checkpoints of a step that writes files: at most a twentieth of it is spent on checkpoints, however
@@ -256,8 +275,9 @@ func (s *stream) commit(ctx context.Context, next *batch.Checkpoint, write func(
 }
 
 func (s *stream) save(ctx context.Context, fn func(batch.Tx) (batch.Checkpoint, error)) error {
-	begin := s.runner.Now()
+	begin, metered, written := s.runner.Now(), s.meter.begin(), s.wrote
 	saved, err := s.ledger.Commit(ctx, s.lane, fn)
+	s.meter.add(&s.meter.commit, metered, s.wrote-written)
 	if err != nil {
 		return err
 	}
@@ -280,6 +300,7 @@ func (s *stream) show(ctx context.Context) error {
 		return nil
 	}
 	return s.insist(ctx, func() error {
+		s.tally.took(s.meter.times())
 		err := s.tally.whileStill(func() error { return s.runner.Repository.SaveStep(ctx, s.execution) })
 		if err != nil {
 			return err
@@ -300,7 +321,7 @@ func (s *stream) publish(ctx context.Context) error {
 		if err := s.runner.confirm(ctx); err != nil {
 			return err
 		}
-		if err := p.Publish(ctx); err != nil {
+		if err := s.committing(func() error { return p.Publish(ctx) }); err != nil {
 			return err
 		}
 	}
@@ -309,6 +330,14 @@ func (s *stream) publish(ctx context.Context) error {
 	return s.settled(ctx, done, func() error {
 		return s.save(ctx, func(batch.Tx) (batch.Checkpoint, error) { return done, nil })
 	})
+}
+
+// committing does something that belongs to committing.
+func (s *stream) committing(do func() error) error {
+	begin := s.meter.begin()
+	err := do()
+	s.meter.add(&s.meter.commit, begin, 0)
+	return err
 }
 
 func (r *Runner) confirm(ctx context.Context) error {
@@ -321,7 +350,7 @@ func (r *Runner) confirm(ctx context.Context) error {
 // finish ends the outputs and records what is to be published.
 func (s *stream) finish(ctx context.Context, publishers []batch.Publisher) error {
 	for _, p := range publishers {
-		if err := p.Finish(ctx); err != nil {
+		if err := s.committing(func() error { return p.Finish(ctx) }); err != nil {
 			return err
 		}
 	}

@@ -110,6 +110,13 @@ func (t *tally) due(now time.Time) (show, save bool, total batch.Counters) {
 	return show, save, t.total()
 }
 
+// took notes what the time was spent on.
+func (t *tally) took(times batch.Times) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.execution.Times = times
+}
+
 // whileStill calls fn while nothing changes the execution.
 func (t *tally) whileStill(fn func() error) error {
 	t.mu.Lock()

@@ -401,6 +401,7 @@ type trial struct {
 	letters    bool
 	pauses     *[]time.Duration
 	edit       func(*Step)
+	clock      func() time.Time
 }
 
 func (tr trial) run(t *testing.T, w *world) (*batch.JobExecution, *events, error) {
@@ -435,6 +436,7 @@ func (tr trial) run(t *testing.T, w *world) (*batch.JobExecution, *events, error
 		clock = clock.Add(time.Millisecond)
 		return clock
 	}}
+	r.Clock = tr.clock
 	r.After = func(d time.Duration) <-chan time.Time {
 		if tr.pauses != nil {
 			*tr.pauses = append(*tr.pauses, d)

@@ -91,6 +91,13 @@ func (s *stream) covering(w *work) (ordinal int64, reader batch.State, err error
 
 // put writes what survives of the chunk, then the letters of what does not.
 func (a *attempt) put(ctx context.Context, tx batch.Tx) error {
+	begin := a.meter.begin()
+	err := a.putRows(ctx, tx)
+	a.wrote += a.meter.add(&a.meter.write, begin, 0)
+	return err
+}
+
+func (a *attempt) putRows(ctx context.Context, tx batch.Tx) error {
 	if a.isolating {
 		if err := a.isolate(ctx, tx); err != nil {
 			return err
@@ -171,7 +178,7 @@ func (a *attempt) decide(ctx context.Context, err error) error {
 	case a.tolerance.Retry.allows(err, a.retries) && !errors.Is(err, ErrSkipLimit):
 		a.retries++
 		a.tellRetry(err)
-		return a.runner.wait(ctx, a.execution.JobID, a.tolerance.Retry.pause(a.retries))
+		return a.pause(ctx, a.tolerance.Retry.pause(a.retries))
 	case !a.isolating && a.tolerance.Skip.allows(err) && !errors.Is(err, ErrSkipLimit):
 		a.isolating, a.excluded = true, map[int]error{}
 		a.known, a.suspect = true, a.out.blamed(err, 0)
