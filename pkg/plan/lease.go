@@ -1,8 +1,11 @@
 package plan
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -163,7 +166,7 @@ type enduring struct {
 	batch.Repository
 	keeper *keeper
 	notice func(error)
-	known  sync.Map // ids of steps that were saved once
+	known  sync.Map // by the ids of steps: their contexts, as they were last saved
 	away   sync.Mutex
 	told   bool      // about the repository being away
 	rests  time.Time // until then nothing is asked that can wait
@@ -179,17 +182,23 @@ func (k *keeper) repository(inner batch.Repository, to batch.Observer) batch.Rep
 	}}
 }
 
-// SaveStep implements batch.Repository.
+// SaveStep implements batch.Repository. What a step keeps for its next attempt is saved before it goes on.
 func (r *enduring) SaveStep(ctx context.Context, step *batch.StepExecution) error {
-	_, known := r.known.Load(step.ID)
-	if known && step.Ended.IsZero() {
-		return r.briefly(ctx, func(ctx context.Context) error { return r.Repository.SaveStep(ctx, step) })
+	save := func(ctx context.Context) error { return r.Repository.SaveStep(ctx, step) }
+	if step.Ended.IsZero() && r.knows(step) {
+		return r.briefly(ctx, save)
 	}
-	err := r.persist(ctx, func(ctx context.Context) error { return r.Repository.SaveStep(ctx, step) })
+	err := r.persist(ctx, save)
 	if err == nil {
-		r.known.Store(step.ID, true)
+		r.known.Store(step.ID, maps.Clone(step.Context))
 	}
 	return err
+}
+
+// knows reports whether the repository has all of a step but how far it is by now.
+func (r *enduring) knows(step *batch.StepExecution) bool {
+	saved, known := r.known.Load(step.ID)
+	return known && maps.EqualFunc(saved.(batch.Context), step.Context, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) })
 }
 
 // SaveJob implements batch.Repository.

@@ -3,7 +3,9 @@ package plan
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -175,5 +177,56 @@ func TestShortOutageOfTheRepositoryDoesNotEndARun(t *testing.T) {
 				t.Errorf("said %q", said.all)
 			}
 		})
+	}
+}
+
+// flaky is a job repository that is away for the first saves of each step.
+type flaky struct {
+	batch.Repository
+	away  int
+	saved []batch.StepExecution
+}
+
+func (f *flaky) SaveStep(_ context.Context, step *batch.StepExecution) error {
+	if f.away > 0 {
+		f.away--
+		return fault.New(fault.Transient, "connection lost")
+	}
+	kept := *step
+	kept.Context = maps.Clone(step.Context)
+	f.saved = append(f.saved, kept)
+	return nil
+}
+
+// How far a step is can wait until the job repository is back. What the next attempt has to know, such as how the input was
+// divided, cannot: it would be lost with the process.
+func TestWhatARestartHasToKnowIsSavedBeforeTheStepGoesOn(t *testing.T) {
+	t.Parallel()
+	k := &keeper{lease: 200 * time.Millisecond, lost: make(chan struct{})}
+	inner := &flaky{}
+	r := k.repository(inner, nobody{})
+	step := &batch.StepExecution{ID: 1, Name: "load", Status: batch.Started, Context: batch.Context{}}
+	save := func(away int) {
+		t.Helper()
+		inner.away = away
+		if err := r.SaveStep(t.Context(), step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save(0)
+	step.Counters.Read = 1
+	save(1)
+	if len(inner.saved) != 1 {
+		t.Fatalf("counters were waited for: saved %d times", len(inner.saved))
+	}
+	step.Context.Keep(batch.Context{"partitions": json.RawMessage("[1]")})
+	save(2)
+	if last := inner.saved[len(inner.saved)-1]; len(last.Context) != 1 {
+		t.Fatalf("the plan was not saved: %+v", inner.saved)
+	}
+	step.Ended = time.Now()
+	save(2)
+	if last := inner.saved[len(inner.saved)-1]; last.Ended.IsZero() {
+		t.Fatalf("the end was not saved: %+v", inner.saved)
 	}
 }
