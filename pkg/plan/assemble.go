@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/catalog"
@@ -48,36 +49,10 @@ func (p *prepared) connections(ctx context.Context) *connections {
 
 // isWritten reports whether any step may write into a connection's database, by whatever name.
 func (p *prepared) isWritten(c job.Connection) bool {
-	for i := range p.job.Steps {
-		s := &p.job.Steps[i]
-		used := usedBesidesReading(s.Node)
-		if s.DeadLetter != nil { // it may be that of the defaults
-			used = append(used, usedBesidesReading(s.DeadLetter.Node)...)
-		}
-		for _, name := range used {
-			if target, known := p.database(name); !known || target.DSN == c.DSN {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// usedBesidesReading returns the connections that stand anywhere in a step but in its reader and its checks.
-func usedBesidesReading(n config.Node) (names []string) {
-	for _, pair := range n.Pairs() {
-		switch pair.Name {
-		case "reader", "check":
-		case "connection":
-			names = append(names, pair.Value.Text())
-		default:
-			names = append(names, usedBesidesReading(pair.Value)...)
-		}
-	}
-	for _, item := range n.Items() {
-		names = append(names, usedBesidesReading(item)...)
-	}
-	return names
+	return slices.ContainsFunc(writtenConnections(p.job), func(name string) bool {
+		target, known := p.database(name)
+		return !known || target.DSN == c.DSN
+	})
 }
 
 func (a *assembly) job(ctx context.Context) *runner.Job {

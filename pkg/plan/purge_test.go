@@ -115,6 +115,34 @@ func TestPurgeDeletesCheckpointsInTargetsOrLeavesTheInstance(t *testing.T) {
 	})
 }
 
+// Dead letters of the defaults make their database the target of a step that writes files.
+func TestPurgeFindsTargetsOfDefaults(t *testing.T) {
+	t.Parallel()
+	c := newCron(t, `job: cron
+params: {n: {type: int, default: 1}}
+connections: {shop: {driver: sqlite, dsn: shop.db}}
+defaults:
+  skip: {limit: 1}
+  dead_letter: {type: sql, connection: shop, table: rejects, create: true}
+steps:
+  - name: load
+    reader: {type: inline, records: [{id: 1}]}
+    writer: {type: csv, path: out.csv}
+`)
+	c.run(t, 1)
+	result, err := c.Purge(t.Context(), PurgeRequest{Forget: true})
+	if err != nil || result.Checkpoints != 1 {
+		t.Fatalf("got %+v, %v", result, err)
+	}
+	if err := os.Remove(filepath.Join(c.Folder, "out.csv")); err != nil {
+		t.Fatal(err)
+	}
+	c.run(t, 1) // of an instance that nobody knows any more
+	if _, err := os.Stat(filepath.Join(c.Folder, "out.csv")); err != nil {
+		t.Errorf("the forgotten instance was not run again: %v", err)
+	}
+}
+
 func TestPurgeLeavesADamagedRecordAndTakesTheOthers(t *testing.T) {
 	t.Parallel()
 	c := newCron(t, fmt.Sprintf(loadingJob, "sqlite"))

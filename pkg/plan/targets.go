@@ -104,14 +104,20 @@ func (t *targets) connections(d batch.Definition) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for i := range j.Steps {
-		names = append(names, connectionsIn(j.Steps[i].Node)...)
+	t.writing[d.Hash] = writtenConnections(j)
+	return t.writing[d.Hash], nil
+}
+
+// writtenConnections are the names of the connections that a job's steps write into, as they are written.
+func writtenConnections(j *job.Job) (names []string) {
+	for _, s := range j.All() {
+		names = append(names, connectionsIn(s.Node)...)
+		if s.DeadLetter != nil { // it may be that of the defaults
+			names = append(names, namedConnections(s.DeadLetter.Node)...)
+		}
 	}
 	slices.Sort(names)
-	names = slices.Compact(names)
-	t.writing[d.Hash] = names
-	return names, nil
+	return slices.Compact(names)
 }
 
 // writingKeys are the keys of a step below which it says where it writes to.
