@@ -63,7 +63,7 @@ func (a *assembly) child(ctx context.Context, s *job.Step, step *batch.StepExecu
 		if ended.Execution.Status == batch.Completed {
 			return ended.Execution.Exit.Code, nil
 		}
-		request.Restart = record.Execution
+		request.Restart = ended.Newest
 	}
 	return a.runChild(ctx, step, p, request, record, stop, begun != nil)
 }
@@ -146,7 +146,6 @@ func (a *assembly) runChild(ctx context.Context, step *batch.StepExecution, p *p
 
 // childError is the error of a step whose child did not complete. A refusal to start the child is none to start the
 // parent, so it is not wrapped.
-
 func childError(p *prepared, execution *batch.JobExecution, err error) error {
 	switch {
 	case err == nil:
