@@ -150,6 +150,9 @@ func (a *assembly) build(s *job.Step, share *runner.Share, step *batch.StepExecu
 		ReaderKind: s.Reader.Type,
 		WriterKind: b.kindOf(s.Writer),
 	}
+	if s.DeadLetter != nil {
+		components.LettersKind = b.kindOf(*s.DeadLetter)
+	}
 	a.workers(s, b, components)
 	return components, nil
 }

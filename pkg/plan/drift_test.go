@@ -232,3 +232,40 @@ func TestFreshLeavesCompletedStepsAlone(t *testing.T) {
 		t.Errorf("%d steps, rows:\n%s", len(outcome.Execution.Steps), p.rows(t))
 	}
 }
+
+// Dead letters have a state of their own.
+func TestChangedDeadLettersAreNotOpenedWithStateOfAnother(t *testing.T) {
+	t.Parallel()
+	const rules = "\n    processors: [{validate: [{rule: int(id) != 1 and int(id) != 12, message: bad}]}]\n    skip: {limit: 5}"
+	const file, table = "\n    dead_letter: {type: jsonl, path: out/letters}", "\n    dead_letter: {type: sql, connection: shop, table: rejects, create: true}"
+	for name, c := range map[string]struct {
+		reader, letters, changed string
+		refused                  bool
+	}{
+		"lines become csv":                      {rules, file, "\n    dead_letter: {type: csv, path: out/letters}", true},
+		"a file becomes a table":                {rules, file, table, true},
+		"a file is not wanted any more":         {rules, file, "", true},
+		"a table becomes a file":                {rules, table, file, true},
+		"nothing was left out, lines are csv":   {"", file, "\n    dead_letter: {type: csv, path: out/letters}", false},
+		"nothing was left out, and is not kept": {"", file, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newDriftPlace(t, csvReader+c.reader+c.letters, sqlWriter)
+			p.define(t, csvReader+c.reader+c.changed, sqlWriter)
+			outcome, err := p.restartChanged()
+			if errors.Is(err, batch.ErrNotRestartable) != c.refused || !c.refused && err != nil {
+				t.Fatalf("got %v, want refused: %v", err, c.refused)
+			}
+			if c.refused {
+				p.define(t, csvReader+c.reader+c.letters, sqlWriter)
+				if outcome, err = p.restartChanged(); err != nil {
+					t.Fatalf("with the definition as it was: %v", err)
+				}
+			}
+			if total := outcome.Execution.Steps[0].Total; total.Read != crashRecords || total.Check() != nil || c.reader != "" && total.Skip() != 2 {
+				t.Errorf("got %+v", total)
+			}
+		})
+	}
+}

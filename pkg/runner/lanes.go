@@ -61,7 +61,7 @@ func (s *stream) besides(ctx context.Context, number int, at batch.Checkpoint) (
 	worker := *s
 	worker.components = &Components{
 		Reader: s.components.Reader, Processors: processors, Writer: writer, Letters: letters,
-		ReaderKind: s.components.ReaderKind, WriterKind: s.components.WriterKind,
+		ReaderKind: s.components.ReaderKind, WriterKind: s.components.WriterKind, LettersKind: s.components.LettersKind,
 	}
 	worker.chain = &chain{processors: processors}
 	worker.lane.Lane = number

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 
@@ -13,10 +14,11 @@ import (
 // definition may have another kind of reader or writer where the step stands, which might take such a state for the
 // beginning, or for the end.
 type keptState struct {
-	Kind    string      `json:"kind"`
-	State   batch.State `json:"state,omitempty"`   // missing: nil
-	Letters batch.State `json:"letters,omitempty"` // of the writer of dead letters
-	Done    spans       `json:"done,omitempty"`    // of a reader: what its lane has committed behind State
+	Kind        string      `json:"kind"`
+	State       batch.State `json:"state,omitempty"`        // missing: nil
+	Letters     batch.State `json:"letters,omitempty"`      // of the writer of dead letters
+	LettersKind string      `json:"letters_kind,omitempty"` // of that one
+	Done        spans       `json:"done,omitempty"`         // of a reader: what its lane has committed behind State
 }
 
 // ofKind returns the state of a component as a checkpoint keeps it.
@@ -34,6 +36,7 @@ func (s keptState) text() (batch.State, error) {
 	}
 	if len(s.Letters) > 0 {
 		dst = append(append(dst, `,"letters":`...), s.Letters...)
+		dst = record.AppendJSONString(append(dst, `,"letters_kind":`...), s.LettersKind)
 	}
 	if len(s.Done) > 0 {
 		done, err := json.Marshal(s.Done)
@@ -47,7 +50,7 @@ func (s keptState) text() (batch.State, error) {
 
 // state covers every row and every letter that was written.
 func (s *stream) state() (batch.State, error) {
-	kept := keptState{Kind: s.components.WriterKind}
+	kept := keptState{Kind: s.components.WriterKind, LettersKind: s.components.LettersKind}
 	var err error
 	if kept.State, err = s.components.Writer.State(); err != nil {
 		return nil, err
@@ -70,11 +73,27 @@ func stateFor(what, kind string, kept batch.State) (keptState, error) {
 		return s, fault.New(fault.Internal, "%s is not the state of a %s", kept, what)
 	}
 	if s.Kind != kind {
-		return s, fault.Wrap(fault.Environment, batch.ErrNotRestartable, "the step came this far with %s %s, and now has %s %s",
-			what, s.Kind, what, kind).WithCode("kind_changed").
-			WithHint("put the %s back, or begin again with --fresh, which leaves rows that are in a table", what)
+		return s, kindChanged(what, s.Kind, kind)
 	}
 	return s, nil
+}
+
+func kindChanged(what, was, now string) error {
+	return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "the step came this far with %s %s, and now has %s",
+		what, was, cmp.Or(now, "none")).WithCode("kind_changed").
+		WithHint("put the %s back, or begin again with --fresh, which leaves rows that are in a table", what)
+}
+
+// lettersState takes the state of the writer of dead letters out of a checkpoint. Another kind of writer is refused where
+// there are letters, and begins where there are none.
+func (s *stream) lettersState(at keptState) (batch.State, error) {
+	switch {
+	case at.Letters == nil || at.LettersKind == s.components.LettersKind:
+		return at.Letters, nil
+	case s.at.Counters.Skip() > 0:
+		return nil, kindChanged("dead_letter", at.LettersKind, s.components.LettersKind)
+	}
+	return nil, nil
 }
 
 // openWriters opens the writer, and that of dead letters, where a checkpoint has them.
@@ -83,12 +102,16 @@ func (s *stream) openWriters(ctx context.Context, kept batch.State) error {
 	if err != nil {
 		return err
 	}
+	letters, err := s.lettersState(at)
+	if err != nil {
+		return err
+	}
 	begin := s.meter.begin()
 	defer func() { s.meter.add(&s.meter.write, begin, 0) }()
 	if err := s.components.Writer.Open(ctx, at.State); err != nil || s.components.Letters == nil {
 		return err
 	}
-	return s.components.Letters.Open(ctx, at.Letters)
+	return s.components.Letters.Open(ctx, letters)
 }
 
 // ReaderState takes the state of a step's reader out of a checkpoint, with the reader's kind; nil where it has none.

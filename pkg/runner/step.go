@@ -65,9 +65,9 @@ type Components struct {
 	Chain func() ([]batch.Processor, error)
 	// Lane makes everything but the reader once more, for a worker with a lane of its own; nil where the step has one lane.
 	Lane func() (writer, letters batch.Writer, processors []batch.Processor, err error)
-	// ReaderKind and WriterKind are kept with the states of reader and writer, so that no component is ever opened with
-	// the state of another kind. Empty ones are not kept.
-	ReaderKind, WriterKind string
+	// These are kept with the states of reader, writer and letters, so that no component is ever opened with the state of
+	// another kind.
+	ReaderKind, WriterKind, LettersKind string
 }
 
 // StepError is an error that ended a step.
