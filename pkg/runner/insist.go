@@ -3,25 +3,36 @@ package runner
 import (
 	"context"
 	"errors"
+	"time"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
 )
 
 // insist does something that may be repeated, and that no chunk depends on: what begins a step, what ends it, what shows it
-// to others. It is tried again as a chunk would be.
-func (s *stream) insist(ctx context.Context, do func() error) error {
+// to others. It is tried again as a chunk would be, behind pauses.
+func (r *Runner) insist(execution *batch.StepExecution, retry Retry, pause func(time.Duration) error, do func() error) error {
 	for retries := 0; ; {
 		err := do()
-		if err == nil || !s.tolerance.Retry.allows(err, retries) {
+		if err == nil || !retry.allows(err, retries) {
 			return err
 		}
 		retries++
-		s.runner.observe(batch.ChunkRetried{Step: s.execution, Attempt: retries + 1, Of: s.tolerance.Retry.Max + 1, Err: err})
-		if err := s.pause(ctx, s.tolerance.Retry.pause(retries)); err != nil {
+		r.observe(batch.ChunkRetried{Step: execution, Attempt: retries + 1, Of: retry.Max + 1, Err: err})
+		if err := pause(retry.pause(retries)); err != nil {
 			return err
 		}
 	}
+}
+
+func (s *stream) insist(ctx context.Context, do func() error) error {
+	return s.runner.insist(s.execution, s.tolerance.Retry, func(d time.Duration) error { return s.pause(ctx, d) }, do)
+}
+
+// insist is for what is done about all shares of a step.
+func (p *partitions) insist(ctx context.Context, do func() error) error {
+	pause := func(d time.Duration) error { return p.runner.wait(ctx, p.job.ID, d) }
+	return p.runner.insist(p.execution, p.step.Tolerance.Retry, pause, do)
 }
 
 // settled insists on a save of the checkpoint next, and asks before it is tried again whether it has happened.

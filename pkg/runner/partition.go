@@ -88,8 +88,11 @@ func (p *partitions) divide(ctx context.Context) error {
 			return err
 		}
 	}
-	var err error
-	if p.shares, err = p.step.Partition.Shares(ctx, p.execution, kept); err != nil {
+	err := p.insist(ctx, func() (err error) {
+		p.shares, err = p.step.Partition.Shares(ctx, p.execution, kept)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	p.workers = make([]*worker, len(p.shares))
@@ -203,7 +206,7 @@ func (p *partitions) failures() error {
 
 // publish evaluates what must hold over all shares, and publishes them if it does.
 func (p *partitions) publish(ctx context.Context) error {
-	wrong := verify(ctx, p.step, p.execution)
+	wrong := p.insist(ctx, func() error { return verify(ctx, p.step, p.execution) })
 	p.sideBySide(func(i int) {
 		w := p.workers[i]
 		if !w.held {

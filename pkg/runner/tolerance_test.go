@@ -379,3 +379,33 @@ func TestSkipLimitCountsWhatOthersAreAboutToCommit(t *testing.T) {
 		}
 	}
 }
+
+func TestDivisionAndCheckOfAPartitionedStepAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(8)
+	divisions, checks := 0, 0
+	lost := fault.New(fault.Transient, "connection lost")
+	job, _, err := trial{chunk: 4, writer: table, edit: func(s *Step) {
+		share := *s
+		s.Claim, s.Build = nil, nil
+		s.Tolerance.Retry = Retry{Max: 1, On: onTransient}
+		s.Partition = &Partition{
+			Shares: func(context.Context, *batch.StepExecution, []Share) ([]Share, error) {
+				if divisions++; divisions == 1 {
+					return nil, lost
+				}
+				return []Share{{Name: "partition0", Count: 1}}, nil
+			},
+			Worker: func(Share) *Step { worker := share; return &worker },
+		}
+		s.Check = func(context.Context, *batch.StepExecution) error {
+			if checks++; checks == 1 {
+				return lost
+			}
+			return nil
+		}
+	}}.run(t, w)
+	if err != nil || job.Status != batch.Completed || len(w.rows) != 8 {
+		t.Errorf("got %v, %s, %d rows", err, job.Status, len(w.rows))
+	}
+}
