@@ -121,11 +121,12 @@ func TestClonesOutliveTheirChunk(t *testing.T) {
 	}
 }
 
-func TestRefillingAChunkDoesNotAllocate(t *testing.T) {
+// refilling returns a function that fills a chunk with a thousand records, passes them on, and empties it.
+func refilling(tb testing.TB) func() {
 	var c Chunk
-	s := mustSchema(t, "a", "b", "c")
+	s := mustSchema(tb, "a", "b", "c")
 	text := []byte("some text of a row that is copied into the arena")
-	fill := func() {
+	return func() {
 		c.In.SetSchema(s)
 		c.Out.SetSchema(s)
 		for i := range 1000 {
@@ -135,6 +136,19 @@ func TestRefillingAChunkDoesNotAllocate(t *testing.T) {
 		}
 		c.Reset()
 	}
+}
+
+func BenchmarkChunk(b *testing.B) {
+	refill := refilling(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		refill()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/record")
+}
+
+func TestRefillingAChunkDoesNotAllocate(t *testing.T) {
+	fill := refilling(t)
 	fill()
 	if got := testing.AllocsPerRun(20, fill); got != 0 {
 		t.Errorf("%v allocations a chunk, want 0", got)

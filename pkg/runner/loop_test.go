@@ -109,7 +109,7 @@ func (l loop) run(tb testing.TB, records int) int {
 	}
 	r := &Runner{
 		Repository: &memoryRepository{w}, Observer: &events{}, Stop: make(chan struct{}), CheckpointEvery: time.Second,
-		Now: time.Now, After: time.After,
+		Now: time.Now, After: time.After, Clock: time.Now,
 	}
 	execution := &batch.JobExecution{ID: 1, Status: batch.Starting}
 	if err := r.Run(context.Background(), &Job{Flow: Sequence(step)}, execution); err != nil {

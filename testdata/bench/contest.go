@@ -51,13 +51,16 @@ type result struct {
 	Disturbed     bool // a run could not be had without others using the machine
 }
 
-// rounds runs everything that a contest needs and returns the figures of each contender that took part.
+// contest runs the contenders whose programs are there, and returns the figures of each.
 func (b *bench) contest(ctx context.Context, c contest) (map[string]*result, error) {
 	taking := map[string]*result{}
 	for _, p := range c.contenders {
 		if b.has(p.needs) {
 			taking[p.name] = &result{Contest: c.name, Name: p.name}
 		}
+	}
+	if len(taking) == 0 {
+		return nil, nil
 	}
 	if c.setup != nil {
 		if err := c.setup(ctx); err != nil {

@@ -19,15 +19,17 @@ import (
 )
 
 type options struct {
-	run    string
-	rounds int
-	rows   int64
-	wait   time.Duration
-	binary string
-	old    string
-	folder string
-	update string
-	list   bool
+	run     string
+	rounds  int
+	rows    int64
+	wait    time.Duration
+	binary  string
+	old     string
+	folder  string
+	update  string
+	offline bool
+	list    bool
+	root    string // folder of the module, empty: the current one
 }
 
 func main() {
@@ -68,6 +70,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.old, "old", "", "another batchctl `program` to measure beside it")
 	flags.StringVar(&o.folder, "folder", "build/bench", "`folder` for data and outputs")
 	flags.StringVar(&o.update, "update", "", "`page` whose table of figures is made anew")
+	flags.BoolVar(&o.offline, "offline", false, "install nothing: measure against the programs that are there")
 	flags.BoolVar(&o.list, "list", false, "list the names of the jobs")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -88,7 +91,7 @@ type bench struct {
 }
 
 func measureAll(ctx context.Context, o options) (err error) {
-	b := &bench{options: o, jobs: filepath.Join("testdata", "bench", "jobs")}
+	b := &bench{options: o, jobs: filepath.Join(o.root, "testdata", "bench", "jobs")}
 	if o.list {
 		return b.printList()
 	}

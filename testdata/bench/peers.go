@@ -35,11 +35,11 @@ func findPeers(ctx context.Context, b *bench) peers {
 		if b.server.one(ctx, &version, "show server_version") == nil {
 			found[postgres] = "PostgreSQL " + strings.Fields(version)[0]
 		}
-		found.look(psql, "--version", "postgresql-client")
+		found.look(psql, "--version", "postgresql-client", b.offline)
 	}
-	found.look(sqlite, "--version", "sqlite3")
-	found.look(miller, "--version", "miller")
-	if version := installDuckDB(ctx, b.folder); version != "" {
+	found.look(sqlite, "--version", "sqlite3", b.offline)
+	found.look(miller, "--version", "miller", b.offline)
+	if version := installDuckDB(ctx, b.folder, b.offline); version != "" {
 		found[duckdb] = version
 	}
 	for _, name := range []string{postgres, psql, sqlite, miller, duckdb} {
@@ -61,8 +61,8 @@ func (b *bench) has(needs string) bool {
 }
 
 // look finds a program, or installs its package where that is allowed.
-func (p peers) look(name, versionFlag, debian string) {
-	if _, err := exec.LookPath(name); err != nil && os.Getuid() == 0 {
+func (p peers) look(name, versionFlag, debian string, offline bool) {
+	if _, err := exec.LookPath(name); err != nil && os.Getuid() == 0 && !offline {
 		install := exec.Command("apt-get", "install", "-y", "--no-install-recommends", debian)
 		install.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if out, err := install.CombinedOutput(); err != nil {
@@ -75,7 +75,7 @@ func (p peers) look(name, versionFlag, debian string) {
 }
 
 // installDuckDB puts DuckDB for node into a folder, and returns its version, or nothing where it does not run.
-func installDuckDB(ctx context.Context, folder string) string {
+func installDuckDB(ctx context.Context, folder string, offline bool) string {
 	at := filepath.Join(folder, "duckdb")
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		return ""
@@ -83,7 +83,7 @@ func installDuckDB(ctx context.Context, folder string) string {
 	if err := os.WriteFile(filepath.Join(at, "duckdb.cjs"), duckdbScript, 0o644); err != nil {
 		return ""
 	}
-	if _, err := os.Stat(filepath.Join(at, "node_modules", "@duckdb")); err != nil {
+	if _, err := os.Stat(filepath.Join(at, "node_modules", "@duckdb")); err != nil && !offline {
 		install := exec.CommandContext(ctx, "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", at, duckdbPackage)
 		if out, err := install.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "bench: install %s: %v\n%s\n", duckdbPackage, err, out)
