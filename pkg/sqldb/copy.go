@@ -3,16 +3,15 @@ package sqldb
 import (
 	"context"
 	"database/sql/driver"
-	"encoding/hex"
-	"strconv"
 	"strings"
 
 	"batchctl/pkg/fault"
 	"batchctl/pkg/record"
 )
 
-// copyBlockBytes is how much is sent at once; larger blocks gained nothing.
-const copyBlockBytes = 60 << 10
+// copyBlockBytes is how much is sent at once. lib/pq sends when it holds more than 63 KiB, in a buffer of 64: a block of a
+// size between goes out at once, and nothing grows.
+const copyBlockBytes = 63<<10 + 64
 
 // copier is the statement that lib/pq makes of a COPY.
 type copier interface {
@@ -22,7 +21,6 @@ type copier interface {
 
 // CopyWriter encodes rows in PostgreSQL's COPY text format (manual, COPY, "Text Format") and sends them in blocks.
 type CopyWriter struct {
-	ctx     context.Context
 	stmt    copier
 	buffer  []byte
 	values  int // of the row that is being written
@@ -38,7 +36,7 @@ func (tx *Tx) CopyIn(ctx context.Context, table string, columns []string, feed f
 		return 0, fault.New(fault.Internal, "COPY is PostgreSQL's, and %s is not", tx.conn.db.Name())
 	}
 	query := "copy " + quote(table) + " (" + quoteColumns(columns) + ") from stdin"
-	w := &CopyWriter{ctx: ctx, columns: len(columns), buffer: tx.conn.copyBuffer[:0]}
+	w := &CopyWriter{columns: len(columns), buffer: tx.conn.copyBuffer[:0]}
 	rawErr := tx.conn.conn.Raw(func(dc any) error {
 		rows, err = dc.(*session).copyIn(ctx, query, w, feed)
 		return nil
@@ -55,15 +53,16 @@ func (tx *Tx) CopyIn(ctx context.Context, table string, columns []string, feed f
 
 func (s *session) copyIn(ctx context.Context, query string, w *CopyWriter, feed func(w *CopyWriter) error) (int64, error) {
 	stop := context.AfterFunc(ctx, s.link.cut)
-	rows, err := s.feed(ctx, query, w, feed)
+	rows, err := s.feed(query, w, feed)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
 	return rows, err
 }
 
-func (s *session) feed(ctx context.Context, query string, w *CopyWriter, feed func(w *CopyWriter) error) (int64, error) {
-	stmt, err := s.PrepareContext(ctx, query)
+func (s *session) feed(query string, w *CopyWriter, feed func(w *CopyWriter) error) (int64, error) {
+	// The server ends what ctx ends: copyIn cuts the connection. A watch of lib/pq's for each call would be a goroutine each.
+	stmt, err := s.PrepareContext(context.Background(), query)
 	if err != nil {
 		return 0, err
 	}
@@ -85,34 +84,9 @@ func (s *session) feed(ctx context.Context, query string, w *CopyWriter, feed fu
 // abort ends a COPY whose rows must not stay: lib/pq has no CopyFail, so a row that no table accepts, one column too
 // long, makes the server refuse them all. The reason stays what it was.
 func (w *CopyWriter) abort(reason error) error {
-	_, _ = w.stmt.CopyData(w.ctx, strings.Repeat("\t", w.columns))
+	_, _ = w.stmt.CopyData(context.Background(), strings.Repeat("\t", w.columns))
 	_ = w.stmt.Close()
 	return reason
-}
-
-// Value appends the next value of the row.
-func (w *CopyWriter) Value(v record.Value) {
-	if w.values > 0 {
-		w.buffer = append(w.buffer, '\t')
-	}
-	w.values++
-	switch v.Kind() {
-	case record.Absent, record.Null:
-		w.buffer = append(w.buffer, '\\', 'N')
-	case record.Text, record.JSON:
-		w.buffer = appendCopyText(w.buffer, v.Text())
-	case record.Int:
-		w.buffer = strconv.AppendInt(w.buffer, v.Int(), 10)
-	case record.Float:
-		w.buffer = strconv.AppendFloat(w.buffer, v.Float(), 'g', -1, 64)
-	case record.Bool:
-		w.buffer = strconv.AppendBool(w.buffer, v.Bool())
-	case record.Bytes:
-		w.buffer = append(w.buffer, '\\', '\\', 'x')
-		w.buffer = hex.AppendEncode(w.buffer, []byte(v.Text()))
-	default:
-		w.buffer = appendPlain(w.buffer, v) // digits and punctuation only
-	}
 }
 
 // EndRow ends the row and sends a full block. An error is the server's, or the connection's: stop feeding and return it.
@@ -138,31 +112,8 @@ func (w *CopyWriter) send() error {
 	if len(w.buffer) == 0 {
 		return nil
 	}
-	_, err := w.stmt.CopyData(w.ctx, record.String(w.buffer[:len(w.buffer)-1]))
+	_, err := w.stmt.CopyData(context.Background(), record.String(w.buffer[:len(w.buffer)-1]))
 	w.buffer = w.buffer[:0]
 	w.err = err
 	return err
-}
-
-// appendCopyText appends a text with the characters escaped that COPY gives a meaning.
-func appendCopyText(dst []byte, s string) []byte {
-	start := 0
-	for i := range len(s) {
-		var escape byte
-		switch s[i] {
-		case '\\':
-			escape = '\\'
-		case '\n':
-			escape = 'n'
-		case '\r':
-			escape = 'r'
-		case '\t':
-			escape = 't'
-		default:
-			continue
-		}
-		dst = append(append(dst, s[start:i]...), '\\', escape)
-		start = i + 1
-	}
-	return append(dst, s[start:]...)
 }

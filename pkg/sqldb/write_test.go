@@ -265,6 +265,11 @@ func TestCopyCarriesEveryText(t *testing.T) {
 	for c := rune(1); c < 300; c++ {
 		values = append(values, "x"+string(c)+"y", string(c)+string(c))
 	}
+	for size := 1; size < 20; size++ { // the encoder looks at eight bytes, or four, at a time
+		for at := range size {
+			values = append(values, strings.Repeat("a", at)+string("\\\n\r\t\x1f"[(at+size)%5])+strings.Repeat("b", size-at-1))
+		}
+	}
 	values = append(values, "", `\.`, `\N`, `\\N`, "\t\r\n\\", "한글 😀", strings.Repeat("long\n\t", 40_000), `";--`)
 	tx := begin(t, held(t, db))
 	n, err := tx.CopyIn(t.Context(), "t", []string{"a", "b"}, func(w *sqldb.CopyWriter) error {

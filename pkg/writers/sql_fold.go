@@ -178,6 +178,23 @@ func (p *sqlPlan) bindRow(b *sqlBinding, e *sqlEntry, to *sqldb.Stmt) error {
 	return nil
 }
 
+// copyRow sends a row with COPY, as bindRow gives it to a statement.
+func (p *sqlPlan) copyRow(b *sqlBinding, e *sqlEntry, to *sqldb.CopyWriter) error {
+	values := p.rows[e.row].Values
+	for c, at := range b.fields {
+		if b.plain[c] && at < len(values) && values[at].Kind() == record.Text && (e.sums < 0 || b.adding[c] < 0) {
+			to.Text(values[at].Text())
+			continue
+		}
+		v, err := p.cell(b, e, c)
+		if err != nil {
+			return err
+		}
+		to.Value(v)
+	}
+	return to.EndRow()
+}
+
 // addSQLValues adds as SQL's sum does: null adds nothing. Decimals and integers are exact; integers stay integers, and an
 // error where 64 bits do not hold them.
 func addSQLValues(kind record.Kind, a, b record.Value) (record.Value, error) {

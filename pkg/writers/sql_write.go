@@ -94,16 +94,8 @@ func (w *sqlTable) load(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
 	var bad *batch.RowError
 	n, err := tx.Merge(ctx, w.bound.write, func(to *sqldb.CopyWriter) error {
 		for i := lo; i < hi; i++ {
-			e := &w.plan.order[i]
-			for c := range w.bound.fields {
-				v, err := w.plan.cell(w.bound, e, c)
-				if err != nil {
-					errors.As(err, &bad)
-					return err
-				}
-				to.Value(v)
-			}
-			if err := to.EndRow(); err != nil {
+			if err := w.plan.copyRow(w.bound, &w.plan.order[i], to); err != nil {
+				errors.As(err, &bad)
 				return err
 			}
 		}
