@@ -98,6 +98,9 @@ func (l *targetLedger) attempt(ctx context.Context, lane *targetLane, fn func(ba
 	if l.options.TestOrder != TestTogether {
 		return next, true, l.commitApart(ctx, lane, tx, next, fn)
 	}
+	if next.Phase == batch.Running {
+		return next, true, l.swapAndCommit(ctx, tx, lane, next)
+	}
 	err = l.swap(ctx, tx, lane, next)
 	switch {
 	case errors.Is(err, errNotSwapped):
@@ -105,7 +108,21 @@ func (l *targetLedger) attempt(ctx context.Context, lane *targetLane, fn func(ba
 	case err != nil:
 		return next, false, &undone{err}
 	}
-	return next, true, commitTarget(ctx, tx, next.Phase)
+	return next, true, tx.CommitDurable(ctx) // the last commits of a step wait for the disk also where others do not
+}
+
+// swapAndCommit ends the transaction with the checkpoint: both in one message where the database takes that, for a round
+// trip costs as much as forty rows.
+func (l *targetLedger) swapAndCommit(ctx context.Context, tx *sqldb.Tx, lane *targetLane, next batch.Checkpoint) error {
+	args, err := swapArgs(lane.key, lane.at, next, l.options.Now())
+	if err != nil {
+		return err
+	}
+	swapped, err := tx.CommitWith(ctx, bind(tx.Dialect(), swapText), args...)
+	if err == nil && !swapped {
+		err = errNotSwapped
+	}
+	return err
 }
 
 // swap saves a checkpoint as the one that follows the lane's last.
@@ -119,14 +136,6 @@ func (l *targetLedger) swap(ctx context.Context, tx *sqldb.Tx, lane *targetLane,
 
 // errNotSwapped means that the lane's row is not as this process left it.
 var errNotSwapped = fault.New(fault.Internal, "the checkpoint in the target has changed")
-
-// commitTarget ends the transaction. The last commits of a step wait for the disk also where others do not.
-func commitTarget(ctx context.Context, tx *sqldb.Tx, phase batch.Phase) error {
-	if phase == batch.Done || phase == batch.Publishing {
-		return tx.CommitDurable(ctx)
-	}
-	return tx.Commit(ctx)
-}
 
 // begin starts a transaction on the lane's connection, a new one where the old is lost.
 func (lane *targetLane) begin(ctx context.Context, db *sqldb.DB) (*sqldb.Tx, error) {

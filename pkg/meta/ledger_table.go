@@ -122,12 +122,11 @@ func damagedTarget(lane batch.LaneKey) error {
 
 // swapTarget replaces a lane's row where it still stands at a checkpoint, and reports whether it did.
 func swapTarget(ctx context.Context, tx *sqldb.Tx, lane batch.LaneKey, at, next batch.Checkpoint, now time.Time) (bool, error) {
-	set, args, err := targetValues(lane, next, now)
+	args, err := swapArgs(lane, at, next, now)
 	if err != nil {
 		return false, err
 	}
-	args = append(args, lane.Job, lane.Instance, lane.Step, lane.Visit, lane.Lane, at.Epoch, at.Sequence)
-	stmt, err := tx.Prepare(ctx, bind(tx.Dialect(), "update "+targetTable+" set "+set+ofTargetStep+" and lane = ? and epoch = ? and seq = ?"))
+	stmt, err := tx.Prepare(ctx, bind(tx.Dialect(), swapText))
 	if err != nil {
 		return false, err
 	}
@@ -135,14 +134,22 @@ func swapTarget(ctx context.Context, tx *sqldb.Tx, lane batch.LaneKey, at, next 
 	return n == 1, err
 }
 
+const swapText = "update " + targetTable + " set " + targetSet + ofTargetStep + " and lane = ? and epoch = ? and seq = ?"
+
+// swapArgs are the values of swapText.
+func swapArgs(lane batch.LaneKey, at, next batch.Checkpoint, now time.Time) ([]any, error) {
+	args, err := targetValues(lane, next, now)
+	return append(args, lane.Job, lane.Instance, lane.Step, lane.Visit, lane.Lane, at.Epoch, at.Sequence), err
+}
+
 // updateTarget replaces a lane's row, which the transaction holds locked.
 func updateTarget(ctx context.Context, tx *sqldb.Tx, lane batch.LaneKey, next batch.Checkpoint, now time.Time) error {
-	set, args, err := targetValues(lane, next, now)
+	args, err := targetValues(lane, next, now)
 	if err != nil {
 		return err
 	}
 	args = append(args, lane.Job, lane.Instance, lane.Step, lane.Visit, lane.Lane)
-	n, err := exec(ctx, tx, "update "+targetTable+" set "+set+ofTargetStep+" and lane = ?", args...)
+	n, err := exec(ctx, tx, "update "+targetTable+" set "+targetSet+ofTargetStep+" and lane = ?", args...)
 	if err == nil && n != 1 {
 		err = fault.New(fault.Internal, "lane %d of step %s vanished while it was claimed", lane.Lane, lane.Step)
 	}
@@ -150,7 +157,7 @@ func updateTarget(ctx context.Context, tx *sqldb.Tx, lane batch.LaneKey, next ba
 }
 
 func insertTarget(ctx context.Context, tx *sqldb.Tx, lane batch.LaneKey, next batch.Checkpoint, now time.Time) error {
-	_, args, err := targetValues(lane, next, now)
+	args, err := targetValues(lane, next, now)
 	if err != nil {
 		return err
 	}
@@ -160,13 +167,14 @@ func insertTarget(ctx context.Context, tx *sqldb.Tx, lane batch.LaneKey, next ba
 	return err
 }
 
-// targetValues returns the assignments of a row's values, and the values.
-func targetValues(lane batch.LaneKey, c batch.Checkpoint, now time.Time) (set string, args []any, err error) {
+const targetSet = "repository = ?, epoch = ?, seq = ?, phase = ?, ordinal = ?, reader = ?, writer = ?, counters = ?, checksum = ?, updated_at = ?"
+
+// targetValues are the values of targetSet.
+func targetValues(lane batch.LaneKey, c batch.Checkpoint, now time.Time) ([]any, error) {
 	counters, err := json.Marshal(c.Counters)
 	if err != nil {
-		return "", nil, errors.Join(batch.ErrRolledBack, err)
+		return nil, errors.Join(batch.ErrRolledBack, err)
 	}
 	sum := checkpointChecksum(lane.Repository, lane, c, string(counters))
-	return "repository = ?, epoch = ?, seq = ?, phase = ?, ordinal = ?, reader = ?, writer = ?, counters = ?, checksum = ?, updated_at = ?",
-		[]any{lane.Repository, c.Epoch, c.Sequence, string(c.Phase), c.Ordinal, stateColumn(c.Reader), stateColumn(c.Writer), string(counters), sum, stampText(now)}, nil
+	return []any{lane.Repository, c.Epoch, c.Sequence, string(c.Phase), c.Ordinal, stateColumn(c.Reader), stateColumn(c.Writer), string(counters), sum, stampText(now)}, nil
 }

@@ -207,7 +207,7 @@ func TestSettlingWaitsForATransactionThatMayStillCommit(t *testing.T) {
 		default:
 		}
 		if _, err := watcher.Exec(t.Context(), `select pg_terminate_backend(pid, 3000) from pg_stat_activity
-			where datname = current_database() and state = 'idle in transaction' and query like 'update batchctl_checkpoint%'`); err != nil {
+			where datname = current_database() and state = 'idle in transaction' and query like 'execute batchctl_%'`); err != nil {
 			return batch.Checkpoint{}, err
 		}
 		return batch.Checkpoint{}, <-done

@@ -17,6 +17,7 @@ type Conn struct {
 	cache      statementCache
 	stages     map[string]bool // staging tables that the session has
 	copyBuffer []byte          // of CopyIn, kept for the next one
+	ahead      ahead           // a transaction that nobody has asked for yet; PostgreSQL
 	open       bool            // a transaction may be open
 	broken     bool            // not to be used again
 }
@@ -62,6 +63,7 @@ func (c *Conn) Exec(ctx context.Context, query string, args ...any) (int64, erro
 	if ctx.Err() != nil {
 		return 0, c.db.fail(ctx, ctx.Err()) // lib/pq would send the statement all the same
 	}
+	c.leaveAhead()
 	var result sql.Result
 	err := c.db.retryBusy(ctx, func() (err error) {
 		result, err = c.conn.ExecContext(ctx, query, args...)
@@ -75,6 +77,7 @@ func (c *Conn) Query(ctx context.Context, query string, args ...any) (*Rows, err
 	if ctx.Err() != nil {
 		return nil, c.db.fail(ctx, ctx.Err())
 	}
+	c.leaveAhead()
 	var rows *Rows
 	err := c.db.retryBusy(ctx, func() (err error) {
 		rows, err = c.conn.QueryContext(ctx, query, args...)
@@ -94,11 +97,16 @@ func (c *Conn) fail(ctx context.Context, err error) error {
 
 // Lost reports whether the connection died, or was given up after a cancelled statement. Such a connection fails every
 // call; close it and take another one.
-func (c *Conn) Lost() bool { return c.broken }
+func (c *Conn) Lost() bool {
+	c.ahead.mutex.Lock()
+	defer c.ahead.mutex.Unlock()
+	return c.broken
+}
 
 // Close gives the connection back to the pool, or drops it where it is lost or where its transaction cannot be rolled
 // back.
 func (c *Conn) Close() error {
+	c.leaveAhead()
 	c.cache.close()
 	if c.open && !c.broken {
 		c.rollback(context.Background())

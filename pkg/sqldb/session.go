@@ -62,7 +62,9 @@ type pqConn interface {
 // session is a connection of lib/pq that knows its socket.
 type session struct {
 	pqConn
-	link *link
+	link  *link
+	plans map[string]string // names of statements that the server has prepared, by their text
+	text  []byte            // of the last message that ended a transaction, kept for the next one
 }
 
 // CheckNamedValue takes the types that Argument makes as they are and leaves others to lib/pq, whose look at every value

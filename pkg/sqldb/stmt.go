@@ -32,6 +32,7 @@ func (c *Conn) Prepare(ctx context.Context, query string) (*Stmt, error) {
 	if ctx.Err() != nil {
 		return nil, c.db.fail(ctx, ctx.Err())
 	}
+	c.leaveAhead()
 	if s, ok := c.cache.byQuery[query]; ok {
 		c.cache.touch(query)
 		s.clear()
@@ -130,6 +131,7 @@ func (s *Stmt) Run(ctx context.Context) (int64, error) {
 	if ctx.Err() != nil {
 		return 0, s.conn.db.fail(ctx, ctx.Err())
 	}
+	s.conn.leaveAhead()
 	var n int64
 	err := s.conn.db.retryBusy(ctx, func() (err error) {
 		if s.sqlite != nil {

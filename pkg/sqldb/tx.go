@@ -25,11 +25,17 @@ type Tx struct {
 // Begin starts a transaction: read committed on PostgreSQL, immediate on SQLite, so that it holds the right to write from
 // the start and cannot lose it half way.
 func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
-	if isPostgres(c.db.dialect) {
-		return c.begin(ctx, "begin isolation level read committed")
+	if !isPostgres(c.db.dialect) {
+		return c.begin(ctx, "begin immediate")
 	}
-	return c.begin(ctx, "begin immediate")
+	if ctx.Err() == nil && !c.open && c.takeAhead() {
+		c.open = true
+		return &Tx{conn: c}, nil
+	}
+	return c.begin(ctx, beginPostgres)
 }
+
+const beginPostgres = "begin isolation level read committed"
 
 // BeginSnapshot starts a transaction that only reads, and sees the database as it is now until it ends: repeatable read
 // on PostgreSQL, a read transaction on SQLite.
@@ -53,6 +59,7 @@ func (c *Conn) begin(ctx context.Context, statement string) (*Tx, error) {
 	if c.open {
 		return nil, fault.New(fault.Internal, "a transaction is open already on this connection to %s", c.db.Name())
 	}
+	c.leaveAhead()
 	if err := c.command(ctx, statement); err != nil {
 		return nil, err
 	}
@@ -63,8 +70,7 @@ func (c *Conn) begin(ctx context.Context, statement string) (*Tx, error) {
 // command runs a statement that many transactions have, which SQLite keeps prepared.
 func (c *Conn) command(ctx context.Context, statement string) error {
 	if c.sqlite == nil {
-		_, err := c.Exec(ctx, statement)
-		return err
+		return c.say(ctx, statement)
 	}
 	s, err := c.Prepare(ctx, statement)
 	if err == nil {
@@ -149,30 +155,6 @@ func (db *DB) syncLog() error {
 	return nil
 }
 
-// commit sends COMMIT. On PostgreSQL it is lib/pq's own, which alone sees that a server answers COMMIT in a failed
-// transaction with ROLLBACK and no error. It is not cancelled with ctx, because a cancelled COMMIT is one of unknown
-// outcome; a server that does not answer is left some time after ctx has ended.
-func (c *Conn) commit(ctx context.Context) error {
-	if !isPostgres(c.db.dialect) {
-		return c.command(context.WithoutCancel(ctx), "commit")
-	}
-	var err error
-	rawErr := c.conn.Raw(func(dc any) error {
-		s := dc.(*session)
-		stop := context.AfterFunc(ctx, func() { s.link.setDeadline(time.Now().Add(answerGrace)) })
-		err = s.pqConn.(driver.Tx).Commit()
-		c.broken = c.broken || !stop() // it has a deadline now
-		return nil
-	})
-	if err = errors.Join(rawErr, err); err == nil {
-		return nil
-	}
-	if IsConnectionLost(err) {
-		c.broken = true
-	}
-	return Classify(err)
-}
-
 // Rollback ends tx without effect. Called after Commit, or again, it does nothing. A connection that cannot roll back is
 // dropped, which does the same. It also works when ctx has ended.
 func (tx *Tx) Rollback(ctx context.Context) error {
@@ -194,7 +176,7 @@ func (c *Conn) rollback(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 	defer cancel()
-	_, err := c.Exec(ctx, "rollback")
+	err := c.say(ctx, "rollback")
 	if err != nil && !strings.Contains(err.Error(), "no transaction is active") { // SQLite has ended it already
 		c.broken = true
 	}

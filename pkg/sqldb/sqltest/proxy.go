@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -168,6 +169,7 @@ type proxyLink struct {
 	proxy          *Proxy
 	client, server net.Conn
 	mutex          sync.Mutex
+	silent         bool // what the server says goes nowhere
 	swallowing     bool
 }
 
@@ -203,9 +205,12 @@ func (l *proxyLink) forward() {
 			return
 		}
 		l.wait()
-		if isCommit(message) {
+		if before, ok := cutCommit(message); ok {
 			fault := l.commit()
 			abandon = fault == AbandonServer
+			if abandon && before != "" {
+				_, _ = l.server.Write(queryMessage(before)) // what COMMIT came with holds its locks
+			}
 			if abandon || fault == DropCommit {
 				return
 			}
@@ -230,11 +235,9 @@ func (l *proxyLink) commit() Fault {
 		p.passing--
 	}
 	p.mutex.Unlock()
-	if fault == SwallowAnswer {
-		l.mutex.Lock()
-		l.swallowing = true
-		l.mutex.Unlock()
-	}
+	l.mutex.Lock()
+	l.swallowing, l.silent = fault == SwallowAnswer, fault == AbandonServer
+	l.mutex.Unlock()
 	return fault
 }
 
@@ -247,9 +250,12 @@ func (l *proxyLink) back() {
 		if n > 0 {
 			l.wait()
 			l.mutex.Lock()
-			swallow := l.swallowing
+			swallow, silent := l.swallowing, l.silent
 			l.mutex.Unlock()
-			if swallow {
+			switch {
+			case silent:
+				continue
+			case swallow:
 				return
 			}
 			if err := l.proxy.pass(l.client, block[:n]); err != nil {
@@ -276,6 +282,21 @@ func readMessage(from *bufio.Reader, head int) ([]byte, error) {
 	return append(message, body...), nil
 }
 
-func isCommit(message []byte) bool {
-	return message[0] == 'Q' && len(message) > 5 && bytes.EqualFold(bytes.TrimRight(message[5:], "\x00"), []byte("commit"))
+// cutCommit reports whether a message is a query with COMMIT, and returns what stands before that.
+func cutCommit(message []byte) (before string, ok bool) {
+	if message[0] != 'Q' || len(message) <= 5 {
+		return "", false
+	}
+	query := string(bytes.TrimRight(message[5:], "\x00"))
+	if strings.EqualFold(query, "commit") {
+		return "", true
+	}
+	before, _, ok = strings.Cut(query, "; commit; begin")
+	return before, ok
+}
+
+// queryMessage returns the message of a simple query.
+func queryMessage(query string) []byte {
+	message := binary.BigEndian.AppendUint32([]byte{'Q'}, uint32(len(query)+5))
+	return append(append(message, query...), 0)
 }

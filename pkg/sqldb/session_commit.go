@@ -1,0 +1,74 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/lib/pq"
+)
+
+// notOne is the SQLSTATE (invalid_argument_for_width_bucket_function) of a statement that did not change exactly one row.
+// It is one that nothing else raises at COMMIT: the check divides a range into as many buckets as there were rows, or -1.
+const notOne = "2201G"
+
+func isNotOne(err error) bool {
+	var refused *pq.Error
+	return errors.As(err, &refused) && refused.Code == notOne
+}
+
+// commitWith runs a statement, COMMIT, and BEGIN for what comes next in one message. In a transaction that has failed the
+// statement fails, and COMMIT is not reached.
+func (s *session) commitWith(query string, args []any) error {
+	name, err := s.plan(query)
+	if err != nil {
+		return err
+	}
+	text := append(s.text[:0], "execute "...)
+	text = append(append(text, name...), '(')
+	for i, arg := range args {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		if text, err = appendLiteral(text, arg); err != nil {
+			return err
+		}
+	}
+	s.text = append(text, "); commit; "+beginPostgres...)
+	_, err = s.ExecContext(context.Background(), string(s.text), nil)
+	return err
+}
+
+// plan prepares a statement on the server, once for the life of the session, so that it fails unless it changes one row.
+func (s *session) plan(query string) (name string, err error) {
+	if name, known := s.plans[query]; known {
+		return name, nil
+	}
+	name = fmt.Sprintf("batchctl_%d", len(s.plans)+1)
+	_, err = s.ExecContext(context.Background(), "prepare "+name+" as with changed as ("+query+" returning 1) "+
+		"select width_bucket(1, 0, 2, case count(*) when 1 then 1 else -1 end) from changed", nil)
+	if err != nil {
+		return "", err
+	}
+	if s.plans == nil {
+		s.plans = map[string]string{}
+	}
+	s.plans[query] = name
+	return name, nil
+}
+
+// appendLiteral appends an argument as SQL has it.
+func appendLiteral(dst []byte, arg any) ([]byte, error) {
+	switch v := arg.(type) {
+	case nil:
+		return append(dst, "null"...), nil
+	case int:
+		return strconv.AppendInt(dst, int64(v), 10), nil
+	case int64:
+		return strconv.AppendInt(dst, v, 10), nil
+	case string:
+		return append(dst, pq.QuoteLiteral(v)...), nil
+	}
+	return dst, fmt.Errorf("%T is no argument of a statement that ends a transaction", arg)
+}

@@ -1,0 +1,87 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"time"
+)
+
+// commit sends COMMIT. On PostgreSQL it is lib/pq's own, which alone sees that a server answers COMMIT in a failed
+// transaction with ROLLBACK and no error. It is not cancelled with ctx, because a cancelled COMMIT is one of unknown
+// outcome.
+func (c *Conn) commit(ctx context.Context) error {
+	if !isPostgres(c.db.dialect) {
+		return c.command(context.WithoutCancel(ctx), "commit")
+	}
+	return c.insist(ctx, func(s *session) error { return s.pqConn.(driver.Tx).Commit() })
+}
+
+// insist does something on the session that is not cancelled with ctx; a server that does not answer is left some time
+// after ctx has ended. PostgreSQL only. It costs less than a call with ctx, for which lib/pq begins a goroutine.
+func (c *Conn) insist(ctx context.Context, do func(s *session) error) error {
+	var err error
+	rawErr := c.conn.Raw(func(dc any) error {
+		s := dc.(*session)
+		stop := context.AfterFunc(ctx, func() { s.link.setDeadline(time.Now().Add(answerGrace)) })
+		err = do(s)
+		c.broken = c.broken || !stop() // it has a deadline now
+		return nil
+	})
+	if err = errors.Join(rawErr, err); err == nil {
+		return nil
+	}
+	if IsConnectionLost(err) {
+		c.broken = true
+	}
+	return Classify(err)
+}
+
+// say runs statements that are short and without rows.
+func (c *Conn) say(ctx context.Context, statements string) error {
+	if !isPostgres(c.db.dialect) || ctx.Err() != nil {
+		_, err := c.Exec(ctx, statements)
+		return err
+	}
+	err := c.insist(ctx, func(s *session) error {
+		_, err := s.ExecContext(context.Background(), statements, nil)
+		return err
+	})
+	if err != nil && ctx.Err() != nil {
+		return c.fail(ctx, err)
+	}
+	return c.db.locate(err)
+}
+
+// CommitWith runs a statement that is to change exactly one row, and ends tx; on PostgreSQL both are one message, the
+// statement stays prepared, and the transaction that is expected next is begun with it. changed is false where it was another number of rows: then tx is not committed. Errors are
+// those of Commit, and the statement's: after any of them tx has to be rolled back. Arguments are texts, whole numbers and
+// nil.
+func (tx *Tx) CommitWith(ctx context.Context, query string, args ...any) (changed bool, err error) {
+	if !isPostgres(tx.Dialect()) {
+		stmt, err := tx.Prepare(ctx, query)
+		if err != nil {
+			return false, err
+		}
+		n, err := stmt.Exec(ctx, args...)
+		if err != nil || n != 1 {
+			return false, err
+		}
+		return true, tx.Commit(ctx)
+	}
+	c := tx.conn
+	if c.broken {
+		return false, Classify(driver.ErrBadConn)
+	}
+	err = c.insist(ctx, func(s *session) error { return s.commitWith(query, args) })
+	switch {
+	case isNotOne(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	tx.ended, c.open = true, false
+	tx.keepStages()
+	c.markAhead()
+	return true, nil
+}
