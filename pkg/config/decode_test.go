@@ -217,6 +217,11 @@ func TestScalarsWithUnits(t *testing.T) {
 		{"no sign", "1", nil, anyOf(ParsePercent)},
 		{"too many", "101%", nil, anyOf(ParsePercent)},
 		{"no number", "NaN%", nil, anyOf(ParsePercent)},
+		{"factor", "2", Factor(2), anyOf(ParseFactor)},
+		{"factor with a point", "1.5", Factor(1.5), anyOf(ParseFactor)},
+		{"negative factor", "-1", nil, anyOf(ParseFactor)},
+		{"factor in another form", "1e3", nil, anyOf(ParseFactor)},
+		{"no factor", "Inf", nil, anyOf(ParseFactor)},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -50,6 +50,7 @@ var special = map[reflect.Type]string{
 	reflect.TypeFor[Duration]():   "a duration",
 	reflect.TypeFor[Size]():       "a size",
 	reflect.TypeFor[Percent]():    "a percentage",
+	reflect.TypeFor[Factor]():     "a number",
 }
 
 // A Worded type says what it is in words, with its article, for messages and explain. The method is called on a zero
@@ -105,6 +106,8 @@ func hintFor(t reflect.Type, got string) string {
 		return "write a number of bytes or with a unit: 64KiB, 10MB, 1GiB"
 	case reflect.TypeFor[Percent]():
 		return "write a number from 0 to 100 with a percent sign: 1%, 0.5%"
+	case reflect.TypeFor[Factor]():
+		return "write digits, and a point where it needs one: 2, 1.5"
 	}
 	switch t.Kind() {
 	case reflect.Bool:

@@ -5,6 +5,7 @@ import (
 	"math"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -67,6 +68,13 @@ func (d *Decoder) set(into reflect.Value, n Node, text string, found expansion, 
 		return whyNot(err, expected)
 	case Percent:
 		v, err := ParsePercent(text)
+		into.SetFloat(float64(v))
+		return whyNot(err, expected)
+	case Factor:
+		v, err := ParseFactor(text)
+		if err == nil && !found.any && !n.plain() {
+			return expected
+		}
 		into.SetFloat(float64(v))
 		return whyNot(err, expected)
 	}
@@ -178,6 +186,17 @@ func ParseSize(text string) (Size, error) {
 		return Size(n * u.bytes), nil
 	}
 	return 0, fmt.Errorf("%q is not a size", text)
+}
+
+var factor = regexp.MustCompile(`^[0-9]{1,6}(\.[0-9]{1,6})?$`)
+
+// ParseFactor reads a number that is not negative, as people write one: 2, 1.5.
+func ParseFactor(text string) (Factor, error) {
+	if !factor.MatchString(text) {
+		return 0, fmt.Errorf("%q is not a number", text)
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	return Factor(v), err
 }
 
 // ParsePercent reads a percentage from 0% to 100% as a fraction of 1.

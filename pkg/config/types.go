@@ -29,6 +29,9 @@ type Size int64
 // Percent is written 1% and held as a fraction of 1.
 type Percent float64
 
+// Factor is a number with or without digits behind the point: 2, 1.5.
+type Factor float64
+
 // Map is a mapping whose order counts.
 type Map[V any] []Pair[V]
 

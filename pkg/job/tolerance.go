@@ -13,7 +13,7 @@ import (
 type Retry struct {
 	MaxRetries int             `yaml:"max_retries" default:"3" help:"attempts after the first one"`
 	Backoff    config.Duration `yaml:"backoff" default:"1s" help:"the pause before the first retry"`
-	Multiplier int             `yaml:"multiplier" default:"1" help:"by how much each pause is longer than the one before"`
+	Multiplier config.Factor   `yaml:"multiplier" default:"1" help:"by how much each pause is longer than the one before"`
 	MaxBackoff config.Duration `yaml:"max_backoff" default:"1m" help:"no pause is longer, before jitter"`
 	Jitter     config.Percent  `yaml:"jitter" default:"0%" help:"how much longer or shorter a pause may be, by chance"`
 	On         Reasons         `yaml:"on" help:"classes of errors, or SQLSTATEs; transient where absent"`
@@ -28,7 +28,7 @@ func (r *Retry) DecodeYAML(d *config.Decoder, n config.Node) error {
 		wrong.Add(at.Errorf("max_retries: expected 0 to 1000, got %d", r.MaxRetries))
 	}
 	if at, ok := n.Get("multiplier"); ok && (r.Multiplier < 1 || r.Multiplier > 100) {
-		wrong.Add(at.Errorf("multiplier: expected 1 to 100, got %d", r.Multiplier))
+		wrong.Add(at.Errorf("multiplier: expected 1 to 100, got %g", r.Multiplier))
 	}
 	if r.On == nil {
 		r.On = Reasons{string(fault.Transient)}

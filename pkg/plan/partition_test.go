@@ -324,7 +324,7 @@ func TestSkipLimitIsThatOfAllPartitions(t *testing.T) {
 	for _, c := range []struct {
 		limit int
 		fails bool
-	}{{5, true}, {6, false}} {
+	}{{1, true}, {5, true}, {6, false}} {
 		p := newSidePlace(t, "sqlite", sqltest.SQLite(t))
 		p.exec(t, "create table keys (id integer primary key)", "insert into keys values (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12)")
 		p.write(t, "job.yaml", fmt.Sprintf(`
@@ -346,6 +346,9 @@ steps:
 			t.Fatalf("limit %d: got %v", c.limit, err)
 		}
 		if c.fails {
+			if said := strings.Count(err.Error(), "skip limit"); said != 1 {
+				t.Errorf("limit %d: said %d times: %v", c.limit, said, err)
+			}
 			continue
 		}
 		if got := p.query(t, "select count(*) || ' ' || count(distinct lane) || ' ' || min(step) from rejects"); got != "6 3 load" {

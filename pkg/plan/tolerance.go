@@ -34,7 +34,7 @@ func (a *assembly) pause(r *job.Retry) func(int) time.Duration {
 	return func(retry int) time.Duration {
 		pause := time.Duration(r.Backoff)
 		for range retry - 1 {
-			if pause *= time.Duration(r.Multiplier); pause >= time.Duration(r.MaxBackoff) {
+			if pause = time.Duration(float64(pause) * float64(r.Multiplier)); pause >= time.Duration(r.MaxBackoff) {
 				break
 			}
 		}

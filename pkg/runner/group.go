@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"fmt"
 	"sync"
 
 	"batchctl/pkg/batch"
@@ -10,7 +11,11 @@ import (
 type group struct {
 	mu    sync.Mutex
 	lanes map[laneName]batch.Counters // as committed, or as a lane is about to commit
+	over  bool                        // a lane was told that all together skip too much
 }
+
+// errOver stops the lanes beside the one that was told first that all together skip too much: that one says so.
+var errOver = fmt.Errorf("the step skips too many records: %w", batch.ErrStopped)
 
 type laneName struct {
 	step string // STEP, or STEP:SHARE
@@ -37,6 +42,10 @@ func (g *group) allow(lane laneName, c batch.Counters, limit Skip, skips []skipp
 		}
 	}
 	if err := limit.check(sum, skips); err != nil {
+		if g.over {
+			return errOver
+		}
+		g.over = true
 		return err
 	}
 	g.lanes[lane] = c

@@ -18,7 +18,7 @@ func (r *Runner) insist(execution *batch.StepExecution, retry Retry, pause func(
 			return err
 		}
 		retries++
-		r.observe(batch.ChunkRetried{Step: execution, Attempt: retries + 1, Of: retry.Max + 1, Err: err})
+		r.tellRetry(execution, retry, retries, err)
 		if err := pause(retry.pause(retries)); err != nil {
 			return err
 		}
@@ -33,6 +33,11 @@ func (s *stream) insist(ctx context.Context, do func() error) error {
 func (p *partitions) insist(ctx context.Context, do func() error) error {
 	pause := func(d time.Duration) error { return p.runner.wait(ctx, p.job.ID, d) }
 	return p.runner.insist(p.execution, p.step.Tolerance.Retry, pause, do)
+}
+
+// tellRetry says that something is tried again because of an error, for the nth time.
+func (r *Runner) tellRetry(execution *batch.StepExecution, retry Retry, n int, err error) {
+	r.observe(batch.ChunkRetried{Step: execution, Attempt: n + 1, Of: retry.Max + 1, Err: err})
 }
 
 // settled insists on a save of the checkpoint next, and asks before it is tried again whether it has happened.

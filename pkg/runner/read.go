@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"io"
-	"time"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
@@ -49,7 +48,7 @@ type source struct {
 	marks     *marks      // nil where there is one lane
 	state     batch.State // covers it
 	tolerance Tolerance
-	wait      func(ctx context.Context, pause time.Duration) error
+	again     func(ctx context.Context, retry int, err error) error // says that something is tried again, when it is time to
 	meter     *meter
 	todo      chan *work // chunks to process; nil where that is done at once, or by the lanes
 	ready     chan *work // chunks in the order of the input
@@ -62,8 +61,9 @@ func (s *stream) newSource(step *Step) *source {
 		reader: s.components.Reader, chain: s.chain, size: step.Chunk, ordinal: s.low.ordinal, state: s.low.state,
 		done: s.low.done, passed: new(record.Chunk), marks: s.marks,
 		tolerance: step.Tolerance, meter: s.meter,
-		wait: func(ctx context.Context, pause time.Duration) error {
-			return s.runner.wait(ctx, s.execution.JobID, pause)
+		again: func(ctx context.Context, retry int, err error) error {
+			s.runner.tellRetry(s.execution, step.Tolerance.Retry, retry, err)
+			return s.runner.wait(ctx, s.execution.JobID, step.Tolerance.Retry.pause(retry))
 		},
 		ready: make(chan *work, chunks-2), free: make(chan *record.Chunk, chunks),
 	}
@@ -165,7 +165,7 @@ func (s *source) fill(ctx context.Context, w *work) error {
 		if !s.tolerance.Retry.allows(err, retries) {
 			return err
 		}
-		if err := s.wait(ctx, s.tolerance.Retry.pause(retries+1)); err != nil {
+		if err := s.again(ctx, retries+1, err); err != nil {
 			return err
 		}
 		w.chunk.Reset()
@@ -224,7 +224,7 @@ func (s *source) process(ctx context.Context, through *chain, w *work) error {
 			}
 			if s.tolerance.Retry.allows(err, retries) {
 				w.retries++
-				if err := s.wait(ctx, s.tolerance.Retry.pause(retries+1)); err != nil {
+				if err := s.again(ctx, retries+1, err); err != nil {
 					return err
 				}
 				continue

@@ -178,15 +178,18 @@ func TestTransientErrorIsTriedAgainOutsideTheTransaction(t *testing.T) {
 	if c := job.Steps[0].Counters; c.Retry != 2 || c.Rollback != 2 || len(w.rows) != 8 {
 		t.Errorf("got %+v, %d rows", c, len(w.rows))
 	}
-	told := 0
+	if told := retriesTold(seen); told != 2 {
+		t.Errorf("the observer heard of %d retries, want 2", told)
+	}
+}
+
+func retriesTold(seen *events) (told int) {
 	for _, e := range seen.all {
 		if _, ok := e.(batch.ChunkRetried); ok {
 			told++
 		}
 	}
-	if told != 2 {
-		t.Errorf("the observer heard of %d retries, want 2", told)
-	}
+	return told
 }
 
 func TestRetriesRunOut(t *testing.T) {
@@ -238,7 +241,10 @@ func TestTransientErrorAtAnyOperationIsHealedExactly(t *testing.T) {
 			for at := range clean.operations {
 				w := world()
 				w.hiccup = at + 1
-				job, _, err := tr.run(t, w)
+				job, seen, err := tr.run(t, w)
+				if err == nil && retriesTold(seen) == 0 {
+					t.Errorf("nobody heard that operation %d was tried again", at)
+				}
 				if err != nil {
 					failed++
 					w.reboot()
@@ -367,8 +373,8 @@ func TestSkipLimitCountsWhatOthersAreAboutToCommit(t *testing.T) {
 			t.Errorf("limit %d: the second lane: %v", c.limit, err)
 		}
 		lanes.committed(0, five)
-		if err := lanes.allow(1, five, limit, nil); errors.Is(err, ErrSkipLimit) != c.refused {
-			t.Errorf("limit %d: the second lane, behind the first one's commit: %v", c.limit, err)
+		if err := lanes.allow(1, five, limit, nil); (err != nil) != c.refused || errors.Is(err, ErrSkipLimit) || c.refused && !errors.Is(err, batch.ErrStopped) {
+			t.Errorf("limit %d: another lane, behind the one that said so: %v", c.limit, err)
 		}
 		shares := newGroup()
 		for i, refused := range []bool{false, c.refused} {

@@ -177,7 +177,7 @@ func (a *attempt) decide(ctx context.Context, err error) error {
 	case errors.Is(err, errExcluded):
 	case a.tolerance.Retry.allows(err, a.retries) && !errors.Is(err, ErrSkipLimit):
 		a.retries++
-		a.tellRetry(err)
+		a.runner.tellRetry(a.execution, a.tolerance.Retry, a.retries, err)
 		return a.pause(ctx, a.tolerance.Retry.pause(a.retries))
 	case !a.isolating && a.tolerance.Skip.allows(err) && !errors.Is(err, ErrSkipLimit):
 		a.isolating, a.excluded = true, map[int]error{}
@@ -210,10 +210,6 @@ func (a *attempt) blame(ctx context.Context, err error) error {
 		return located(err, a.components.Reader, a.work.chunk, input)
 	}
 	return err
-}
-
-func (a *attempt) tellRetry(err error) {
-	a.runner.observe(batch.ChunkRetried{Step: a.execution, Attempt: a.retries + 1, Of: a.tolerance.Retry.Max + 1, Err: err})
 }
 
 // reopen opens the writers where the last attempt that held has left them. Without a transaction that is ahead of the
