@@ -1,6 +1,9 @@
 package batch
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Tasklet is a step that does one thing instead of streaming records.
 type Tasklet interface {
@@ -19,6 +22,18 @@ type TransactionalTasklet interface {
 	// RunIn is Run within a transaction that the caller commits.
 	RunIn(ctx context.Context, tx Tx, c *Contribution) error
 }
+
+// BusyError is an error of the other side that says how long it wants to be left alone. Where it is tried again, that is
+// not before.
+type BusyError struct {
+	After time.Duration // 0: it did not say
+	Err   error
+}
+
+func (b *BusyError) Error() string { return b.Err.Error() }
+
+// Unwrap returns the reason.
+func (b *BusyError) Unwrap() error { return b.Err }
 
 // Contribution is what came of a tasklet.
 type Contribution struct {

@@ -1,6 +1,9 @@
 package catalog
 
 import (
+	"maps"
+	"slices"
+
 	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/record"
@@ -58,10 +61,23 @@ func (e *Env) Arguments(d sqldb.Dialect, s *sqldb.Statement, own map[string]reco
 		case config.Later:
 			return nil, fault.New(fault.Definition, ":%s has no value yet when the step starts", name).WithCode("no_value")
 		}
-		known := e.BindNames()
-		for name := range own {
-			known = append(known, name)
-		}
-		return nil, fault.New(fault.Definition, "nothing is called :%s", name).WithCode("unknown_bind").WithHint("%s", fault.DidYouMean(name, known))
+		return nil, e.unknownBind(name, slices.Collect(maps.Keys(own)))
 	})
+}
+
+// CheckArguments returns an error where a bind of a statement is nothing that Arguments would know by then: not of these own
+// names, and not known to Bind.
+func (e *Env) CheckArguments(s *sqldb.Statement, own []string) error {
+	_, err := s.Args(func(name string) (any, error) {
+		if _, available := e.Bind(name); available == config.NoSuchName && !slices.Contains(own, name) {
+			return nil, e.unknownBind(name, own)
+		}
+		return nil, nil
+	})
+	return err
+}
+
+func (e *Env) unknownBind(name string, own []string) error {
+	return fault.New(fault.Definition, "nothing is called :%s", name).WithCode("unknown_bind").
+		WithHint("%s", fault.DidYouMean(name, append(own, e.BindNames()...)))
 }

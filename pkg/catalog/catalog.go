@@ -39,6 +39,8 @@ type Env struct {
 	// Stdout takes records that are written to standard output; nil where that is taken.
 	Stdout io.Writer
 	Disk   files.Disk // what output files are written to; the zero Disk is the operating system's
+	// Dialect returns the dialect of the named connection, false where there is none of that name; nil while something is run.
+	Dialect func(connection string) (sqldb.Dialect, bool)
 	// Connect returns the named connection's database.
 	Connect func(name string) (*sqldb.DB, error)
 	// Reader, Writer build a component nested in another one.

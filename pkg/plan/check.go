@@ -9,6 +9,7 @@ import (
 	"batchctl/pkg/job"
 	"batchctl/pkg/processors"
 	"batchctl/pkg/readers"
+	"batchctl/pkg/sqldb"
 	"batchctl/pkg/writers"
 )
 
@@ -76,8 +77,20 @@ func isLater(err error) bool { return fault.CodeOf(err) == "no_value" }
 func (p *prepared) checkEnv(s *job.Step, scope config.Scope) *catalog.Env {
 	return &catalog.Env{
 		Job: p.job.Name, Step: s.Name, Base: p.place.Base, Location: p.location, Scope: liveCounters{scope, &batch.StepExecution{}},
-		Notice: func(string) {}, Stdout: p.stdout,
+		Notice: func(string) {}, Stdout: p.stdout, Dialect: p.dialect,
 	}
+}
+
+// dialect returns the dialect of a connection.
+func (p *prepared) dialect(connection string) (sqldb.Dialect, bool) {
+	c, known := p.database(connection)
+	switch {
+	case known && c.Driver == "sqlite":
+		return sqldb.SQLite, true
+	case known && c.Driver == "postgres":
+		return sqldb.Postgres, true
+	}
+	return nil, false
 }
 
 // checkConnections looks for connections that are not declared, also in writers within the writer.

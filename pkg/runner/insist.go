@@ -19,7 +19,7 @@ func (r *Runner) insist(execution *batch.StepExecution, retry Retry, pause func(
 		}
 		retries++
 		r.tellRetry(execution, retry, retries, err)
-		if err := pause(retry.pause(retries)); err != nil {
+		if err := pause(retry.pause(retries, err)); err != nil {
 			return err
 		}
 	}

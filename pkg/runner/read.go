@@ -63,7 +63,7 @@ func (s *stream) newSource(step *Step) *source {
 		tolerance: step.Tolerance, meter: s.meter,
 		again: func(ctx context.Context, retry int, err error) error {
 			s.runner.tellRetry(s.execution, step.Tolerance.Retry, retry, err)
-			return s.runner.wait(ctx, s.execution.JobID, step.Tolerance.Retry.pause(retry))
+			return s.runner.wait(ctx, s.execution.JobID, step.Tolerance.Retry.pause(retry, err))
 		},
 		ready: make(chan *work, chunks-2), free: make(chan *record.Chunk, chunks),
 	}

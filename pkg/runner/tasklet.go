@@ -83,7 +83,7 @@ func (r *Runner) attempts(ctx context.Context, step *Step, execution *batch.Step
 		}
 		execution.Counters.Retry++
 		r.observe(batch.ChunkRetried{Step: execution, Attempt: retries + 2, Of: retry.Max + 1, Err: err})
-		if err := r.wait(ctx, execution.JobID, retry.pause(retries+1)); err != nil {
+		if err := r.wait(ctx, execution.JobID, retry.pause(retries+1, err)); err != nil {
 			return c, err
 		}
 	}

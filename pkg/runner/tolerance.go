@@ -27,11 +27,20 @@ func (r Retry) allows(err error, retries int) bool {
 	return retries < r.Max && r.On != nil && r.On(err) && !final(err)
 }
 
-func (r Retry) pause(retry int) time.Duration {
-	if r.Pause == nil {
-		return 0
+// longestBusy bounds how long a retry waits because the other side asked for it.
+const longestBusy = time.Hour
+
+// pause returns how long to wait before the nth retry after an error, which may ask for more than the step would wait.
+func (r Retry) pause(retry int, err error) time.Duration {
+	pause := time.Duration(0)
+	if r.Pause != nil {
+		pause = r.Pause(retry)
 	}
-	return r.Pause(retry)
+	var busy *batch.BusyError
+	if errors.As(err, &busy) {
+		pause = max(pause, min(busy.After, longestBusy))
+	}
+	return pause
 }
 
 // Skip says which errors leave their record out, and how many may be. Limit and Ratio count read, process and write skips

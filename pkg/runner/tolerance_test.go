@@ -183,6 +183,21 @@ func TestTransientErrorIsTriedAgainOutsideTheTransaction(t *testing.T) {
 	}
 }
 
+func TestRetryWaitsAsLongAsTheOtherSideAsks(t *testing.T) {
+	t.Parallel()
+	retry := Retry{Pause: func(n int) time.Duration { return time.Duration(n) * time.Second }}
+	refused := fault.New(fault.Transient, "too many requests")
+	for _, c := range []struct{ after, want time.Duration }{{0, 3 * time.Second}, {time.Second, 3 * time.Second}, {time.Minute, time.Minute}, {48 * time.Hour, time.Hour}} {
+		err := fault.Wrap(fault.Transient, &batch.BusyError{After: c.after, Err: refused}, "POST http://host")
+		if got := retry.pause(3, err); got != c.want {
+			t.Errorf("asked for %s: got a pause of %s, want %s", c.after, got, c.want)
+		}
+	}
+	if got := (Retry{}).pause(1, refused); got != 0 {
+		t.Errorf("got %s", got)
+	}
+}
+
 func retriesTold(seen *events) (told int) {
 	for _, e := range seen.all {
 		if _, ok := e.(batch.ChunkRetried); ok {

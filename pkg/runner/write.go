@@ -178,7 +178,7 @@ func (a *attempt) decide(ctx context.Context, err error) error {
 	case a.tolerance.Retry.allows(err, a.retries) && !errors.Is(err, ErrSkipLimit):
 		a.retries++
 		a.runner.tellRetry(a.execution, a.tolerance.Retry, a.retries, err)
-		return a.pause(ctx, a.tolerance.Retry.pause(a.retries))
+		return a.pause(ctx, a.tolerance.Retry.pause(a.retries, err))
 	case !a.isolating && a.tolerance.Skip.allows(err) && !errors.Is(err, ErrSkipLimit):
 		a.isolating, a.excluded = true, map[int]error{}
 		a.known, a.suspect = true, a.out.blamed(err, 0)

@@ -100,7 +100,7 @@ func (h *httpTasklet) Run(ctx context.Context, c *batch.Contribution) error {
 		if text := strings.Join(strings.Fields(strings.ToValidUTF8(string(said), "")), " "); text != "" {
 			refused.Err = errors.New(text)
 		}
-		return h.named(refused)
+		return h.named(&batch.BusyError{After: web.RetryAfter(response.Header, h.env.Now()), Err: refused})
 	}
 	return h.take(ctx, response, c)
 }

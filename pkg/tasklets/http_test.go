@@ -2,6 +2,7 @@ package tasklets_test
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
@@ -27,6 +29,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(422)
 		fmt.Fprint(w, "no such\nday")
 	case "/busy":
+		w.Header().Set("Retry-After", "90")
 		w.WriteHeader(503)
 	case "/created":
 		w.WriteHeader(201)
@@ -90,7 +93,11 @@ func TestAnswersDecideByTheirStatus(t *testing.T) {
 	if fault.CodeOf(err) != "http_422" || strings.Contains(err.Error(), "hush") {
 		t.Errorf("got %v, code %s", err, fault.CodeOf(err))
 	}
-	p.refuses("http", "{url: '"+address+"/busy'}", fault.Transient, "503 Service Unavailable")
+	var busy *batch.BusyError
+	err = p.refuses("http", "{url: '"+address+"/busy'}", fault.Transient, "503 Service Unavailable")
+	if !errors.As(err, &busy) || busy.After != 90*time.Second || fault.CodeOf(err) != "http_503" {
+		t.Errorf("got %v, code %s, to be tried again after %v", err, fault.CodeOf(err), busy)
+	}
 	p.refuses("http", "{url: '"+address+"/a', expect: [204]}", fault.Environment, "200 OK")
 	p.refuses("http", "{url: '"+address+"/large', context: {x: body}}", fault.Environment, "larger than 4 MiB")
 	p.refuses("http", "{url: '"+address+"/cut', context: {x: body}}", fault.Transient, "unexpected EOF")

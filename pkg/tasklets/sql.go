@@ -36,7 +36,24 @@ func newSQL(conf *sqlConf, env *catalog.Env) (batch.Tasklet, error) {
 		return nil, fault.New(fault.Definition, "tasklet sql: there is nothing to run").WithHint("add statements: [...], or file: a script")
 	}
 	args, err := expr.CompileArguments(conf.Args, nil, expr.Options{Scope: env.Scope, Location: env.Location})
-	return &sqlTasklet{conf, env, args}, err
+	if err != nil {
+		return nil, err
+	}
+	s := &sqlTasklet{conf, env, args}
+	if env.Dialect == nil {
+		return s, nil
+	}
+	if dialect, known := env.Dialect(conf.Connection); known {
+		return s, s.check(dialect)
+	}
+	return s, nil
+}
+
+// check looks at the statements before they are run: what they are, and the names of their binds. A script may be made by an
+// earlier step, so it is looked at when it is run.
+func (s *sqlTasklet) check(d sqldb.Dialect) error {
+	p := &sqlScript{env: s.env, dialect: d, checked: true, names: s.args.Names()}
+	return errors.Join(s.addTo(p), p.refuse(s.conf.Autocommit))
 }
 
 // Connection names the database.
@@ -109,11 +126,19 @@ func (s *sqlTasklet) prepare(d sqldb.Dialect) (*sqlScript, error) {
 		return nil, err
 	}
 	p := &sqlScript{env: s.env, dialect: d, args: args}
+	if err := s.addTo(p); err != nil {
+		return nil, err
+	}
+	return p, p.refuse(s.conf.Autocommit)
+}
+
+// addTo adds the statements and queries of the definition, and the script where it is run.
+func (s *sqlTasklet) addTo(p *sqlScript) error {
 	var wrong fault.List
 	for _, text := range s.conf.Statements {
 		wrong.Add(p.add(text.Text, atNode(text.Node)))
 	}
-	if s.conf.File != "" {
+	if s.conf.File != "" && !p.checked {
 		wrong.Add(p.addFile(string(s.conf.File)))
 	}
 	for _, q := range s.conf.Context {
@@ -121,10 +146,7 @@ func (s *sqlTasklet) prepare(d sqldb.Dialect) (*sqlScript, error) {
 		wrong.Add(err)
 		p.queries = append(p.queries, query{q.Name, one})
 	}
-	if err := wrong.Err(); err != nil {
-		return nil, err
-	}
-	return p, p.refuse(s.conf.Autocommit)
+	return wrong.Err()
 }
 
 // refuse finds statements that would end, or cannot stand in, the transaction that holds the checkpoint.

@@ -23,6 +23,8 @@ type sqlScript struct {
 	env        *catalog.Env
 	dialect    sqldb.Dialect
 	args       map[string]record.Value
+	checked    bool     // it is looked at, and not run
+	names      []string // of args, where it is
 	statements []sqlStatement
 	queries    []query
 }
@@ -106,6 +108,12 @@ func (p *sqlScript) parse(text string, place placer) (sqlStatement, error) {
 	statement, err := sqldb.ParseStatement(p.dialect, text)
 	if err != nil {
 		return sqlStatement{}, place(err)
+	}
+	if p.checked {
+		if err := p.env.CheckArguments(statement, p.names); err != nil {
+			return sqlStatement{}, place(err)
+		}
+		return sqlStatement{place: place}, nil
 	}
 	args, err := p.env.Arguments(p.dialect, statement, p.args)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"batchctl/pkg/fault"
 )
@@ -78,6 +79,19 @@ func without(text, address string) string {
 		}
 	}
 	return text
+}
+
+// RetryAfter returns how long the server wants to be left alone, from the header Retry-After in either form (RFC 9110, section
+// 10.2.3); 0 where it does not say, or says what nobody understands.
+func RetryAfter(header http.Header, now time.Time) time.Duration {
+	text := header.Get("Retry-After")
+	if seconds, err := strconv.ParseInt(text, 10, 32); err == nil {
+		return max(0, time.Duration(seconds)*time.Second)
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
 }
 
 // Refused returns the error of an answer that is no success: transient where trying again may help (RFC 9110: 408, 429

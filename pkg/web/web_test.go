@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"batchctl/pkg/fault"
 	"batchctl/pkg/web"
@@ -68,6 +69,29 @@ func TestRefusalsAreTransientWhereTryingAgainMayHelp(t *testing.T) {
 	} {
 		if err := web.Refused(status); err.Class != class {
 			t.Errorf("%d: got class %s, want %s", status, err.Class, class)
+		}
+	}
+}
+
+func TestServerSaysWhenToComeBack(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Duration{
+		"":                              0,
+		"120":                           2 * time.Minute,
+		"0":                             0,
+		"-5":                            0,
+		"soon":                          0,
+		"1.5":                           0,
+		"Fri, 20 Nov 2026 01:00:30 GMT": 30 * time.Second,
+		"Fri, 20 Nov 2026 00:59:00 GMT": 0,
+	} {
+		header := http.Header{}
+		if text != "" {
+			header.Set("Retry-After", text)
+		}
+		if got := web.RetryAfter(header, now); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
 	}
 }
