@@ -86,6 +86,13 @@ func (c *sqliteConn) interruptWith(ctx context.Context) (stop func()) {
 	}
 }
 
+// lock takes the lock that SQLite else takes for each call with the connection, until unlock.
+func (c *sqliteConn) lock() (unlock func()) {
+	mutex := lib.Xsqlite3_db_mutex(c.tls, c.db)
+	lib.Xsqlite3_mutex_enter(c.tls, mutex)
+	return func() { lib.Xsqlite3_mutex_leave(c.tls, mutex) }
+}
+
 // sqliteError is an error of SQLite's, in the driver's words.
 type sqliteError struct {
 	text string

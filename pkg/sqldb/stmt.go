@@ -125,6 +125,14 @@ func (s *Stmt) BindText(text string) {
 	s.args = append(s.args, text)
 }
 
+// Fill runs fill, which binds values: many at once cost less than each for itself, because SQLite is locked once.
+func (s *Stmt) Fill(fill func() error) error {
+	if s.sqlite != nil {
+		defer s.sqlite.conn.lock()()
+	}
+	return fill()
+}
+
 // Run executes the statement with the values that are bound, takes them off, and returns the number of rows it affected.
 func (s *Stmt) Run(ctx context.Context) (int64, error) {
 	defer s.clear()

@@ -28,14 +28,23 @@ func (s *sqlConverter) value(b *sqlBinding, c int, v record.Value) (record.Value
 	case v.Kind() == column.Kind || column.Kind == record.Absent:
 		return v, b.fits(c, v)
 	}
-	out, err := s.format.ConvertIn(&s.arena, v, column.Kind)
+	err := s.convert(&v, column.Kind)
 	if err != nil {
 		return record.Value{}, fault.Wrap(fault.Validation, err, "column %s of table %s", column.Name, b.write.Table).WithHint("%s", fault.HintOf(err))
 	}
-	if out.Kind() == record.DateTime {
-		out = s.moment(b, c, out)
+	if v.Kind() == record.DateTime {
+		v = s.moment(b, c, v)
 	}
-	return out, b.fits(c, out)
+	return v, b.fits(c, v)
+}
+
+// convert makes v a value of a kind.
+func (s *sqlConverter) convert(v *record.Value, kind record.Kind) (err error) {
+	if v.Kind() == record.Text {
+		return s.format.ParseInto(v, kind, v.Text())
+	}
+	*v, err = s.format.ConvertIn(&s.arena, *v, kind)
+	return err
 }
 
 // moment makes the reading that is stored the one that is meant: a column without a zone drops the offset of what it is

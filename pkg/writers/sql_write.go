@@ -161,10 +161,16 @@ func (w *sqlTable) run(ctx context.Context, tx *sqldb.Tx, lo, hi int) (int64, er
 	if err != nil {
 		return 0, err
 	}
-	for i := lo; i < hi; i++ {
-		if err := w.plan.bindRow(b, &w.plan.order[i], stmt); err != nil {
-			return 0, err
+	err = stmt.Fill(func() error {
+		for i := lo; i < hi; i++ {
+			if err := w.plan.bindRow(b, &w.plan.order[i], stmt); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
 	}
 	n, err := stmt.Run(ctx)
 	if err != nil && hi-lo == 1 && fault.ClassOf(err).Data() {
