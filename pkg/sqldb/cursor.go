@@ -14,58 +14,49 @@ import (
 // Cursor reads the rows of a query as record values, streamed: memory does not grow with the result. It is used by one
 // goroutine at a time.
 type Cursor struct {
-	rows    *Rows
+	sqlite  *sqliteRows // nil on a server
+	rows    *Rows       // nil on SQLite
 	columns []Column
 	values  []any // of the row, as the driver gives them; texts are the row's own and need no copy
 	targets []any // pointers to the elements of values
-	convert func(v any, kind record.Kind, arena *record.Arena) (record.Value, error)
+	err     error // of SQLite's rows
 	ctx     context.Context
 }
 
 // OpenCursor runs a query and returns its rows. It asks the database for the types of the result first, then has
-// PostgreSQL send every column as text, which is the fastest that the driver offers and keeps the digits, and has SQLite
-// hand dates out as they are stored. The query must be one that can stand in brackets: a select, values, or with. The
-// order of its rows is kept.
+// PostgreSQL send every column as text, which is the fastest that the driver offers and keeps the digits. SQLite's values
+// are taken as they are stored. The query must be one that can stand in brackets: a select, values, or with. The order of
+// its rows is kept.
 func OpenCursor(ctx context.Context, q Querier, query string, args ...any) (*Cursor, error) {
 	columns, err := Describe(ctx, q, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.Query(ctx, textQuery(q.Dialect(), query, columns), args...)
-	if err != nil {
-		return nil, err
+	c := &Cursor{ctx: ctx, columns: columns}
+	if !isPostgres(q.Dialect()) {
+		if c.sqlite, err = querySQLite(ctx, q, columns, query, args); err != nil {
+			return nil, err
+		}
+		return c, nil
 	}
-	return newCursor(ctx, rows, columns, isPostgres(q.Dialect())), nil
-}
-
-func newCursor(ctx context.Context, rows *Rows, columns []Column, text bool) *Cursor {
-	c := &Cursor{ctx: ctx, rows: rows, columns: columns, convert: stored}
-	if text {
-		c.convert = sent
+	if c.rows, err = q.Query(ctx, textQuery(query, len(columns)), args...); err != nil {
+		return nil, err
 	}
 	c.values, c.targets = make([]any, len(columns)), make([]any, len(columns))
 	for i := range c.values {
 		c.targets[i] = &c.values[i]
 	}
-	return c
+	return c, nil
 }
 
-// textQuery wraps a query so that its columns come as text (PostgreSQL), or without their declared types, by which the
-// driver would make times of texts (SQLite: unary plus does nothing but that).
-func textQuery(d Dialect, query string, columns []Column) string {
-	names, outputs := make([]string, len(columns)), make([]string, len(columns))
+// textQuery wraps a query so that its columns come as text.
+func textQuery(query string, columns int) string {
+	names, outputs := make([]string, columns), make([]string, columns)
 	for i := range columns {
 		names[i] = fmt.Sprintf("c%d", i+1)
-		outputs[i] = "+" + names[i]
-		if isPostgres(d) {
-			outputs[i] = "q." + names[i] + "::text"
-		}
+		outputs[i] = "q." + names[i] + "::text"
 	}
-	list := strings.Join(names, ", ")
-	if isPostgres(d) {
-		return "select " + strings.Join(outputs, ", ") + " from (" + query + "\n) q(" + list + ")"
-	}
-	return "with q(" + list + ") as (" + query + "\n) select " + strings.Join(outputs, ", ") + " from q"
+	return "select " + strings.Join(outputs, ", ") + " from (" + query + "\n) q(" + strings.Join(names, ", ") + ")"
 }
 
 // Describe returns the columns of a query's result without reading it: Name, Type and Kind. On SQLite the kind is that
@@ -108,19 +99,30 @@ func beforeNumber(name string) string {
 func (c *Cursor) Columns() []Column { return c.columns }
 
 // Next moves to the next row and reports whether there is one; afterwards Err says why not.
-func (c *Cursor) Next() bool { return c.rows.Next() }
+func (c *Cursor) Next() (found bool) {
+	if c.sqlite == nil {
+		return c.rows.Next()
+	}
+	if c.err == nil {
+		found, c.err = c.sqlite.next()
+	}
+	return found
+}
 
 // Scan fills into, which has one element for each column. Texts are the row's own, or lie in the arena. An error of class validation names the
 // first column whose value is not of its kind: that element is absent, all others are filled. The cursor then goes on with
 // the next row.
 func (c *Cursor) Scan(into []record.Value, arena *record.Arena) error {
+	if c.sqlite != nil {
+		return c.sqlite.scan(into, arena)
+	}
 	if err := c.rows.Scan(c.targets...); err != nil {
 		return c.classify(err)
 	}
 	var wrong error
 	for i := range c.columns {
 		var err error
-		into[i], err = c.convert(c.values[i], c.columns[i].Kind, arena)
+		into[i], err = sent(c.values[i], c.columns[i].Kind, arena)
 		if err != nil && wrong == nil {
 			wrong = fault.Wrap(fault.Validation, err, "column %s", c.columns[i].Name)
 		}
@@ -129,7 +131,12 @@ func (c *Cursor) Scan(into []record.Value, arena *record.Arena) error {
 }
 
 // Err returns the error that ended the rows, nil where they came to their end.
-func (c *Cursor) Err() error { return c.classify(c.rows.Err()) }
+func (c *Cursor) Err() error {
+	if c.sqlite != nil {
+		return c.classify(c.err)
+	}
+	return c.classify(c.rows.Err())
+}
 
 func (c *Cursor) classify(err error) error {
 	if err != nil && c.ctx.Err() != nil {
@@ -140,7 +147,12 @@ func (c *Cursor) classify(err error) error {
 
 // Close ends the query, also in mid result.
 func (c *Cursor) Close() error {
-	err := c.rows.Close()
+	var err error
+	if c.sqlite != nil {
+		err = c.sqlite.close()
+	} else {
+		err = c.rows.Close()
+	}
 	if c.ctx.Err() != nil {
 		return nil // a cancelled query ends with an error that says nothing new
 	}

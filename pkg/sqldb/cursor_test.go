@@ -246,6 +246,28 @@ func TestCursorEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// Rows of SQLite cost no allocation but the blocks of the arena.
+func TestCursorOfSQLiteAllocatesNothingForARow(t *testing.T) {
+	c := held(t, open(t, "sqlite", sqltest.SQLite(t)))
+	cursor, err := sqldb.OpenCursor(t.Context(), c, many("sqlite", 100_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cursor.Close() }()
+	row, arena := make([]record.Value, 2), &record.Arena{}
+	allocations := testing.AllocsPerRun(50, func() {
+		arena.Reset()
+		for range 1000 {
+			if !cursor.Next() || cursor.Scan(row, arena) != nil {
+				t.Fatal(cursor.Err())
+			}
+		}
+	})
+	if allocations > 2 {
+		t.Errorf("%v allocations for 1000 rows", allocations)
+	}
+}
+
 func TestCursorClosedInMidResultFreesItsConnection(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, driver, dsn string) {

@@ -75,26 +75,7 @@ func postgresTime(text string) (record.Value, error) {
 	return record.Value{}, fmt.Errorf("%q is not a datetime", text)
 }
 
-// stored returns the value of what SQLite stored: its column's kind says what is meant, and the value itself what it is.
-func stored(v any, kind record.Kind, arena *record.Arena) (record.Value, error) {
-	switch x := v.(type) {
-	case nil:
-		return record.NullValue, nil
-	case int64:
-		return storedInt(x, kind)
-	case float64:
-		return storedFloat(x, kind)
-	case []byte:
-		if kind == record.Text || kind == record.JSON {
-			return storedText(arena.Copy(x), kind)
-		}
-		return record.OfBytes(arena.Copy(x)), nil
-	case string:
-		return storedText(x, kind)
-	}
-	return record.Value{}, fmt.Errorf("%T is no value of SQLite", v)
-}
-
+// storedInt returns the value of an integer that SQLite stored: its column's kind says what is meant.
 func storedInt(i int64, kind record.Kind) (record.Value, error) {
 	switch {
 	case kind == record.Bool && (i == 0 || i == 1):
@@ -132,4 +113,11 @@ func storedText(s string, kind record.Kind) (record.Value, error) {
 		return record.OfJSON(s), nil
 	}
 	return parse(kind, s)
+}
+
+func storedBytes(s string, kind record.Kind) (record.Value, error) {
+	if kind == record.Text || kind == record.JSON {
+		return storedText(s, kind)
+	}
+	return record.OfBytes(s), nil
 }
