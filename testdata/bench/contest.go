@@ -32,6 +32,7 @@ type claim struct {
 	against string // a contender; empty where the goal is a time
 	peer    string // what the table calls it
 	goal    goal
+	setting bool // it stands in the table of settings, and has no goal
 }
 
 // goal is what is to be reached; zero values ask for nothing.

@@ -36,6 +36,7 @@ func (b *bench) own() []contest {
 		b.load(), b.upsert(), b.export(), b.intoSQLite(), b.paidToCSV(), b.paidToJSONL(), b.fromJSONL(), b.settle(),
 		b.restartedLoad(), b.restartedSQLite(), b.restartedFile(),
 		b.scaledLoad(), b.scaledSQLite(), b.scaledFile(),
+		b.loadSettings(), b.sqliteSettings(), b.fileSettings(),
 	}
 }
 
@@ -51,7 +52,7 @@ func besides(c, old contest) contest {
 		}
 	}
 	for _, claim := range c.claims {
-		claim.against, claim.peer, claim.goal = oldPrefix+claim.by, "old batchctl", goal{}
+		claim.against, claim.peer, claim.goal, claim.setting = oldPrefix+claim.by, "old batchctl", goal{}, false
 		c.claims = append(c.claims, claim)
 	}
 	return c

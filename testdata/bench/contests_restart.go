@@ -51,9 +51,7 @@ func (b *bench) restartedFile() contest {
 	out := b.out("paid.csv")
 	c := b.job("paid-csv", "file="+b.input(b.rows, ".csv"), "out="+out, workers(2))
 	return b.restarted("restart-file", "", "CSV, filter, computed decimal, to CSV, 2 workers", c, readOnly(b.meta()), b.withoutOutputs,
-		func(context.Context) error {
-			return newChecker(b.rows, paidWithFee, map[int]int64{4: 0, 10: 0}).checkCSV(out)
-		})
+		b.checkPaid(b.rows, out))
 }
 
 func readOnly(path string) func(context.Context) (*sqldb.DB, error) {

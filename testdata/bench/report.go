@@ -10,15 +10,29 @@ import (
 	"time"
 )
 
-// The table stands in a page between these lines.
-const tableBegin, tableEnd = "<!-- figures -->", "<!-- end of figures -->"
+// A table of figures is one of a page, between two lines that name it.
+type figures struct {
+	name string
+	head string
+	of   func(line) bool
+	show func(line) string
+}
 
-const tableHead = "| job | against | to reach | speed, or time | seconds | CPU seconds | peak MiB | |\n|---|---|---|---|---|---|---|---|\n"
+func tables() []figures {
+	return []figures{
+		{"figures", "| job | against | to reach | speed, or time | seconds | CPU seconds | peak MiB | |\n|---|---|---|---|---|---|---|---|\n",
+			func(l line) bool { return !l.claim.setting }, line.String},
+		{"settings", "| job: setting | speed | seconds | CPU seconds | peak MiB |\n|---|---|---|---|---|\n",
+			func(l line) bool { return l.claim.setting }, line.asSetting},
+	}
+}
 
-// report prints the table, keeps all figures in a file, and replaces the table of a page where that is asked for.
+// report prints the tables, keeps all figures in a file, and replaces the tables of a page where that is asked for.
 func (b *bench) report(lines []line) error {
-	table := b.table(lines)
-	fmt.Print("\n", table)
+	fmt.Printf("\n%s\n", b.circumstances())
+	for _, t := range tables() {
+		fmt.Print("\n", t.text(lines))
+	}
 	if err := b.keep(lines); err != nil {
 		return err
 	}
@@ -29,29 +43,97 @@ func (b *bench) report(lines []line) error {
 	if err != nil {
 		return err
 	}
-	text, err := replaceTable(string(page), table)
-	if err != nil {
-		return fmt.Errorf("%s: %w", b.update, err)
+	text := string(page)
+	for _, t := range tables() {
+		if text, err = replaceTable(text, t.name, func(old string) string { return b.renewed(old, t.text(lines)) }); err != nil {
+			return fmt.Errorf("%s: %w", b.update, err)
+		}
 	}
 	return os.WriteFile(b.update, []byte(text), 0o644)
 }
 
-func replaceTable(page, table string) (string, error) {
-	before, rest, ok := strings.Cut(page, tableBegin+"\n")
-	_, after, found := strings.Cut(rest, tableEnd)
+func replaceTable(page, name string, renew func(old string) string) (string, error) {
+	begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
+	before, rest, ok := strings.Cut(page, begin)
+	old, after, found := strings.Cut(rest, end)
 	if !ok || !found {
-		return "", fmt.Errorf("there is no place for the table between %q and %q", tableBegin, tableEnd)
+		return "", fmt.Errorf("there is no place for the table between %q and %q", begin, end)
 	}
-	return before + tableBegin + "\n" + table + tableEnd + after, nil
+	return before + begin + renew(old) + end + after, nil
 }
 
-func (b *bench) table(lines []line) string {
-	var t strings.Builder
-	fmt.Fprintf(&t, "%s rows, medians of %d runs. %s; %s.\n\n%s", thousands(b.rows), b.rounds, describeMachine(), b.peers, tableHead)
-	for _, l := range lines {
-		t.WriteString(l.String())
+// renewed is a table with what it was measured on. Of an older table those lines stay that a choice of jobs left out.
+func (b *bench) renewed(old, table string) string {
+	if b.run != "" {
+		table = merged(old, table)
 	}
-	return t.String()
+	if table == "" {
+		return old
+	}
+	return b.circumstances() + "\n\n" + table
+}
+
+// merged is an older table in which the lines of a new one have replaced those of the same job and peer.
+func merged(old, table string) string {
+	fresh := map[string]string{}
+	for row := range strings.Lines(table) {
+		fresh[rowKey(row)] = row
+	}
+	var all strings.Builder
+	for row := range strings.Lines(old) {
+		if key := rowKey(row); fresh[key] != "" {
+			row = fresh[key]
+			delete(fresh, key)
+		}
+		if strings.HasPrefix(row, "|") {
+			all.WriteString(row)
+		}
+	}
+	for row := range strings.Lines(table) {
+		if fresh[rowKey(row)] != "" {
+			all.WriteString(row)
+		}
+	}
+	return all.String()
+}
+
+// rowKey is the job and the peer of a line; a setting has no peer, and its second cell is a figure.
+func rowKey(row string) string {
+	cells := strings.SplitN(row, "|", 4)
+	if len(cells) < 4 {
+		return ""
+	}
+	if strings.Contains(cells[2], "**") || strings.Contains(cells[2], "not measured") {
+		return cells[1]
+	}
+	return cells[1] + cells[2]
+}
+
+// text is the table as Markdown; empty where there is no line for it.
+func (f figures) text(lines []line) string {
+	var t strings.Builder
+	for _, l := range lines {
+		if f.of(l) {
+			t.WriteString(f.show(l))
+		}
+	}
+	if t.Len() == 0 {
+		return ""
+	}
+	return f.head + t.String()
+}
+
+// circumstances say what was measured on what.
+func (b *bench) circumstances() string {
+	return fmt.Sprintf("%s rows, medians of %d runs. %s; %s.", thousands(b.rows), b.rounds, describeMachine(), b.peers)
+}
+
+// asSetting is the line as one of the table of settings.
+func (l line) asSetting() string {
+	if !l.measured() {
+		return fmt.Sprintf("| %s | not measured: a program is missing | | | |\n", l.claim.job)
+	}
+	return "| " + strings.Join([]string{l.claim.job, l.ratio(), l.both(seconds), l.both(cpuSeconds), l.both(peakMiB)}, " | ") + " |\n"
 }
 
 func (p peers) String() string {

@@ -51,14 +51,50 @@ func TestMissingPeerIsSaidInItsLine(t *testing.T) {
 	}
 }
 
-func TestTableOfThePageIsReplaced(t *testing.T) {
+func TestTablesOfThePageAreReplaced(t *testing.T) {
 	t.Parallel()
-	page := "above\n" + tableBegin + "\nold\n" + tableEnd + "\nbelow\n"
-	got, err := replaceTable(page, "new\n")
-	if want := "above\n" + tableBegin + "\nnew\n" + tableEnd + "\nbelow\n"; err != nil || got != want {
+	const page = "above\n<!-- one -->\nold\n<!-- end of one -->\nbelow\n<!-- two -->\n<!-- end of two -->\n"
+	got, err := replaceTable(page, "one", func(string) string { return "new\n" })
+	if want := strings.Replace(page, "old", "new", 1); err != nil || got != want {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if _, err := replaceTable("no table", "new\n"); err == nil {
+	if got, err = replaceTable(got, "two", func(string) string { return "new\n" }); err != nil || !strings.HasSuffix(got, "<!-- two -->\nnew\n<!-- end of two -->\n") {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if _, err := replaceTable(page, "three", func(string) string { return "new\n" }); err == nil {
 		t.Error("a page without a place for the table is accepted")
+	}
+}
+
+func TestSettingsHaveATableOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	taking := map[string]*result{"ours": resultOf(1, 1), "theirs": resultOf(1, 2)}
+	lines := []line{
+		(&bench{}).judge(claim{job: "a job", by: "ours", against: "theirs"}, taking),
+		(&bench{}).judge(claim{job: "a setting", by: "ours", against: "theirs", setting: true}, taking),
+	}
+	for i, t2 := range tables() {
+		text := t2.text(lines)
+		if strings.Contains(text, "a job") != (i == 0) || strings.Contains(text, "a setting") != (i == 1) || !strings.Contains(text, "**2.00**") {
+			t.Errorf("table %s: %s", t2.name, text)
+		}
+	}
+}
+
+func TestLinesThatWereLeftOutStay(t *testing.T) {
+	t.Parallel()
+	const head = "| job | against | x |\n|---|---|---|\n"
+	old := "some machine\n\n" + head + "| a | p | 1 |\n| b | p | 2 |\n| b | q | 3 |\n"
+	got := merged(old, head+"| b | p | 22 |\n| c | p | 4 |\n")
+	if want := head + "| a | p | 1 |\n| b | p | 22 |\n| b | q | 3 |\n| c | p | 4 |\n"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	settings := "| s | speed |\n|---|---|\n| a | **1.00** (1 to 1) | 2 |\n"
+	if got := merged(settings, "| a | **2.00** (2 to 2) | 3 |\n"); strings.Contains(got, "**1.00**") || !strings.Contains(got, "**2.00**") {
+		t.Errorf("got\n%s", got)
+	}
+	all := (&bench{options: options{rows: 1, rounds: 1}}).renewed(old, head+"| c | p | 4 |\n")
+	if strings.Contains(all, "| a |") || !strings.Contains(all, "| c |") {
+		t.Errorf("where everything was measured, older lines stay:\n%s", all)
 	}
 }
