@@ -1,6 +1,10 @@
 package format
 
-import "batchctl/pkg/record"
+import (
+	"unsafe"
+
+	"batchctl/pkg/record"
+)
 
 // Value returns the field's value: null, a boolean, an int with its text, a decimal with its text, a text, or the JSON
 // of an object, an array, or a number with an exponent or more digits than a decimal takes. raw is the record's Raw as
@@ -40,5 +44,5 @@ func (f *JSONField) Text(raw string, arena *record.Arena) string {
 		return text
 	}
 	room := arena.Alloc(len(text)) // escapes are never shorter than what they stand for
-	return record.String(appendUnescaped(room[:0], []byte(text)))
+	return record.String(appendUnescaped(room[:0], unsafe.Slice(unsafe.StringData(text), len(text))))
 }
