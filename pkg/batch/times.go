@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Times say what an attempt at a step spent its time on. One goroutine reads, ahead of those that write; each part is the
-// sum over all goroutines that do it, of all partitions. So parts that run side by side may add up to more than the time
+// Times say what an attempt at a step spent its time on. One goroutine reads, ahead of those that process and of those that
+// write; each part is the sum over all goroutines that do it, of all partitions. So parts that run side by side may add up to more than the time
 // on the clock.
 type Times struct {
 	Read    time.Duration // opening the input and reading it: waiting for a source is part of that
@@ -53,13 +53,10 @@ func (t Times) WaitsFor() Stage {
 	writers := crew{t.Writers, []task{{StageWrite, t.Write}, {StageCommit, t.Commit}, {StagePause, t.Pause}}}
 	workers := crew{size: t.Workers}
 	processing := task{StageProcess, t.Process}
-	switch {
-	case t.Writers > t.Readers: // each lane processes what it writes
+	if t.Writers > t.Readers { // each lane processes what it writes
 		writers.tasks = append(writers.tasks, processing)
-	case t.Workers > t.Writers:
+	} else {
 		workers.tasks = append(workers.tasks, processing)
-	default:
-		reader.tasks = append(reader.tasks, processing)
 	}
 	busiest := reader
 	for _, c := range []crew{workers, writers} {

@@ -135,7 +135,8 @@ func (s *stream) take(ctx context.Context, source *source, all *lanes) error {
 }
 
 // processAside processes the chunks of a source in so many goroutines as the step has workers, for one that writes them in
-// the order of the input. They end when the source has.
+// the order of the input. They end when the source has. A single worker has a goroutine of its own, too, so that reading,
+// processing and writing go on at the same time.
 func (s *stream) processAside(ctx context.Context, step *Step, source *source) (running *sync.WaitGroup, err error) {
 	running = new(sync.WaitGroup)
 	if source.todo == nil {

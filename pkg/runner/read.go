@@ -9,7 +9,8 @@ import (
 	"batchctl/pkg/record"
 )
 
-// readAhead is how many chunks of a step exist: one commits, one waits, one is being read and processed.
+// readAhead is how many chunks a step with one worker has: one commits, one waits, one is being read. Where goroutines
+// process them there is one more for each.
 const readAhead = 3
 
 // work is a chunk that is read and processed, with the state that covers it.
@@ -36,10 +37,9 @@ func (w *work) await() {
 // empty reports whether the chunk has nothing to commit.
 func (w *work) empty() bool { return w.chunk.In.Len() == 0 && len(w.skips) == 0 }
 
-// source reads and processes chunks in a goroutine of its own, ahead of the writer.
+// source reads chunks in a goroutine of its own, ahead of the writer.
 type source struct {
 	reader    batch.Reader
-	chain     *chain // nil where workers process
 	size      int
 	number    int64 // of the next chunk
 	ordinal   int64 // of the last record read
@@ -50,15 +50,20 @@ type source struct {
 	tolerance Tolerance
 	again     func(ctx context.Context, retry int, err error) error // says that something is tried again, when it is time to
 	meter     *meter
-	todo      chan *work // chunks to process; nil where that is done at once, or by the lanes
+	todo      chan *work // chunks to process; nil where there is nothing to do with them, or the lanes do it
 	ready     chan *work // chunks in the order of the input
 	free      chan *record.Chunk
 }
 
 func (s *stream) newSource(step *Step) *source {
-	chunks := readAhead + max(0, step.Workers-1)
+	workers := max(1, step.Workers)
+	chunks := readAhead + workers - 1
+	aside := s.marks == nil && len(s.components.Processors) > 0
+	if aside {
+		chunks++
+	}
 	source := &source{
-		reader: s.components.Reader, chain: s.chain, size: step.Chunk, ordinal: s.low.ordinal, state: s.low.state,
+		reader: s.components.Reader, size: step.Chunk, ordinal: s.low.ordinal, state: s.low.state,
 		done: s.low.done, passed: new(record.Chunk), marks: s.marks,
 		tolerance: step.Tolerance, meter: s.meter,
 		again: func(ctx context.Context, retry int, err error) error {
@@ -70,11 +75,11 @@ func (s *stream) newSource(step *Step) *source {
 	s.meter.staff(1, 1)
 	switch {
 	case s.marks != nil:
-		source.chain, source.ready = nil, make(chan *work)
-		s.meter.staff(step.Workers, step.Workers)
-	case step.Workers > 1 && s.components.Chain != nil:
-		source.chain, source.todo = nil, make(chan *work, chunks)
-		s.meter.staff(step.Workers, 1)
+		source.ready = make(chan *work)
+		s.meter.staff(workers, workers)
+	case aside:
+		source.todo = make(chan *work, chunks)
+		s.meter.staff(workers, 1)
 	}
 	for range chunks {
 		source.free <- new(record.Chunk)
@@ -132,7 +137,7 @@ func (s *source) hand(ctx context.Context, w *work) bool {
 	}
 }
 
-// next reads one chunk, and processes it where no worker does. A panic of a component becomes the chunk's error.
+// next reads one chunk. A panic of a component becomes the chunk's error.
 func (s *source) next(ctx context.Context, chunk *record.Chunk) *work {
 	w := &work{chunk: chunk, number: s.number, first: s.ordinal}
 	s.number++
@@ -148,10 +153,7 @@ func (s *source) next(ctx context.Context, chunk *record.Chunk) *work {
 			return err
 		}
 		w.reader = s.state
-		if s.chain == nil {
-			return nil
-		}
-		return s.process(ctx, s.chain, w)
+		return nil
 	})
 	return w
 }
