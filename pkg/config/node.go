@@ -1,6 +1,8 @@
 package config
 
 import (
+	"iter"
+
 	"batchctl/pkg/fault"
 
 	"gopkg.in/yaml.v3"
@@ -138,6 +140,33 @@ func (n Node) Items() []Node {
 		items[i] = n.child(y)
 	}
 	return items
+}
+
+// OneOrMore returns the members of a list, and anything else as the one there is.
+func (n Node) OneOrMore() []Node {
+	if n.Kind() == List {
+		return n.Items()
+	}
+	return []Node{n}
+}
+
+// Nested yields the entries of a mapping, and of all mappings within it, also in lists: each before those within it.
+func (n Node) Nested() iter.Seq[Pair[Node]] {
+	return func(yield func(Pair[Node]) bool) { n.nested(yield) }
+}
+
+func (n Node) nested(yield func(Pair[Node]) bool) (goOn bool) {
+	for _, pair := range n.Pairs() {
+		if !yield(pair) || !pair.Value.nested(yield) {
+			return false
+		}
+	}
+	for _, item := range n.Items() {
+		if !item.nested(yield) {
+			return false
+		}
+	}
+	return true
 }
 
 // Pairs returns the entries of a mapping in their order.

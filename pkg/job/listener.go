@@ -93,10 +93,7 @@ type Events []string
 
 // DecodeYAML reads the list, or a single event.
 func (e *Events) DecodeYAML(d *config.Decoder, n config.Node) error {
-	items := []config.Node{n}
-	if n.Kind() == config.List {
-		items = n.Items()
-	}
+	items := n.OneOrMore()
 	var wrong fault.List
 	*e = make(Events, 0, len(items))
 	for _, item := range items {

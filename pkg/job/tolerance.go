@@ -77,10 +77,7 @@ var (
 
 // DecodeYAML reads the list, or a single reason. Classes that nothing can be done about are refused.
 func (r *Reasons) DecodeYAML(d *config.Decoder, n config.Node) error {
-	items := []config.Node{n}
-	if n.Kind() == config.List {
-		items = n.Items()
-	}
+	items := n.OneOrMore()
 	var wrong fault.List
 	*r = make(Reasons, 0, len(items))
 	for _, item := range items {

@@ -4,25 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/sqldb"
 )
-
-// JobKey returns the JOB_KEY of an instance: the SHA-256, in hex, of name, type and value of the identifying
-// parameters, sorted by name. Secret parameters take no part, because a short secret could be guessed from its hash.
-func JobKey(parameters []batch.Parameter) string {
-	var identity [][3]string
-	for _, p := range sorted(parameters) {
-		if p.Identifying && !p.Secret {
-			identity = append(identity, [3]string{p.Name, p.Type, p.Value})
-		}
-	}
-	text, _ := json.Marshal(identity) // strings always can be
-	return hashOf(string(text))
-}
 
 // hashOf returns the SHA-256 of a text in hex.
 func hashOf(text string) string {

@@ -23,7 +23,7 @@ const (
 // Request is what a job is started, or continued, with.
 type Request struct {
 	Job        string
-	Key        string            // JOB_KEY, from JobKey; not used with EachRun
+	Key        string            // JOB_KEY, as job.InstanceKey makes it; not used with EachRun
 	EachRun    bool              // the definition says instance: each_run, or has no identifying parameter
 	New        bool              // with EachRun: a new instance even where an unfinished or running one is there
 	Parameters []batch.Parameter // as resolved; values of secret ones are not stored

@@ -309,35 +309,6 @@ func TestUnknownStatusIsNotContinued(t *testing.T) {
 	refused(t, s, identified("2026-11-20"), batch.ErrNotRestartable)
 }
 
-func TestJobKeyIsTheIdentityAlone(t *testing.T) {
-	t.Parallel()
-	base := []batch.Parameter{{Name: "date", Type: "date", Value: "2026-11-20", Identifying: true}, {Name: "shop", Type: "string", Value: "7", Identifying: true}}
-	cases := map[string]struct {
-		parameters []batch.Parameter
-		same       bool
-	}{
-		"another order":             {[]batch.Parameter{base[1], base[0]}, true},
-		"a non-identifying one":     {append([]batch.Parameter{{Name: "chunk", Type: "int", Value: "5"}}, base...), true},
-		"a secret one":              {append([]batch.Parameter{{Name: "pin", Type: "string", Value: "1234", Identifying: true, Secret: true}}, base...), true},
-		"another value":             {[]batch.Parameter{base[0], {Name: "shop", Type: "string", Value: "8", Identifying: true}}, false},
-		"another type":              {[]batch.Parameter{base[0], {Name: "shop", Type: "int", Value: "7", Identifying: true}}, false},
-		"one less":                  {base[:1], false},
-		"text moved over a border":  {[]batch.Parameter{base[0], {Name: "sho", Type: "pstring", Value: "7", Identifying: true}}, false},
-		"quotes that look like two": {[]batch.Parameter{base[0], {Name: "shop", Type: "string", Value: `7","x`, Identifying: true}}, false},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if same := JobKey(c.parameters) == JobKey(base); same != c.same {
-				t.Errorf("same key: %v, want %v", same, c.same)
-			}
-		})
-	}
-	if key := JobKey(nil); len(key) != 64 || strings.ToLower(key) != key {
-		t.Errorf("got %q, want a SHA-256 in hex", key)
-	}
-}
-
 func TestLockWithoutAnExecutionIsRefusedAfterAMoment(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)

@@ -19,7 +19,7 @@ func TestNoSecretIsStoredOrSaid(t *testing.T) {
 	r, each := identified("2026-11-20"), eachRun("a.csv")
 	each.Job = "nightly"
 	r.Parameters, each.Parameters = append(r.Parameters, secret), append(each.Parameters, secret)
-	r.Key = JobKey(r.Parameters)
+	r.Key = keyOf(r.Parameters)
 
 	first := launch(t, s, r)
 	if got := first.Execution.Parameters[1]; got != secret {

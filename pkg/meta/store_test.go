@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"encoding/json"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -118,7 +119,7 @@ func definition(text string) batch.Definition {
 // identified is the request of a job whose parameter date makes its instance.
 func identified(date string) Request {
 	parameters := []batch.Parameter{{Name: "date", Type: "date", Value: date, Identifying: true}}
-	return Request{Job: "import", Key: JobKey(parameters), Parameters: parameters, Definition: definition("job: import\nsteps: []\n")}
+	return Request{Job: "import", Key: keyOf(parameters), Parameters: parameters, Definition: definition("job: import\nsteps: []\n")}
 }
 
 // eachRun is the request of a job that gets a new instance with each run.
@@ -219,4 +220,16 @@ func change(t *testing.T, s *Store, statement string, args ...any) {
 	if err != nil || n == 0 {
 		t.Fatalf("%s: %d rows, %v", statement, n, err)
 	}
+}
+
+// keyOf is a key, as the stored schemas have it: one for each set of identifying values.
+func keyOf(parameters []batch.Parameter) string {
+	var identity [][3]string
+	for _, p := range sorted(parameters) {
+		if p.Identifying && !p.Secret {
+			identity = append(identity, [3]string{p.Name, p.Type, p.Value})
+		}
+	}
+	text, _ := json.Marshal(identity) // texts always can be
+	return hashOf(string(text))
 }

@@ -96,18 +96,9 @@ func (p *prepared) dialect(connection string) (sqldb.Dialect, bool) {
 // checkConnections looks for connections that are not declared, also in writers within the writer.
 func (p *prepared) checkConnections(n config.Node) error {
 	var wrong fault.List
-	switch n.Kind() {
-	case config.Mapping:
-		for _, pair := range n.Pairs() {
-			if pair.Name == "connection" && pair.Value.Kind() == config.Scalar {
-				wrong.Add(p.checkConnection(pair.Value))
-				continue
-			}
-			wrong.Add(p.checkConnections(pair.Value))
-		}
-	case config.List:
-		for _, item := range n.Items() {
-			wrong.Add(p.checkConnections(item))
+	for pair := range n.Nested() {
+		if pair.Name == "connection" && pair.Value.Kind() == config.Scalar {
+			wrong.Add(p.checkConnection(pair.Value))
 		}
 	}
 	return wrong.Err()

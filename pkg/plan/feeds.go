@@ -73,24 +73,16 @@ func writesInto(s *job.Step, table writtenTable) bool {
 // paths are the absolute paths, or patterns of them, that stand in a component's definition, also within nested ones.
 func paths(names config.Scope, base string, n config.Node) []string {
 	var found []string
-	for _, pair := range n.Pairs() {
+	for pair := range n.Nested() {
 		if pair.Name != "path" {
-			found = append(found, paths(names, base, pair.Value)...)
 			continue
 		}
-		items := pair.Value.Items()
-		if pair.Value.Kind() == config.Scalar {
-			items = []config.Node{pair.Value}
-		}
-		for _, item := range items {
+		for _, item := range pair.Value.OneOrMore() {
 			var path config.Path
 			if err := (&config.Decoder{Scope: names, Base: base}).Decode(item, &path); err == nil {
 				found = append(found, string(path))
 			}
 		}
-	}
-	for _, item := range n.Items() {
-		found = append(found, paths(names, base, item)...)
 	}
 	return found
 }

@@ -49,25 +49,14 @@ func (e *Engine) Letters(ctx context.Context, r LettersRequest) (*Letters, error
 		return nil, err
 	}
 	defer store.Close()
-	instance, err := withLetters(ctx, store, r.Which)
-	if err != nil {
-		return nil, err
-	}
-	source, err := e.openLetters(ctx, store, instance, r.Parameters)
+	source, err := e.findLetters(ctx, store, r.Which, r.Parameters)
 	if err != nil {
 		return nil, err
 	}
 	defer source.close()
-	steps := source.prepared.lettered()
-	if r.Step != "" {
-		one, err := source.prepared.stepNamed(r.Step)
-		if err != nil {
-			return nil, err
-		}
-		steps = []*job.Step{one}
-	}
-	if len(steps) == 0 {
-		return nil, noLetters(source.prepared.job)
+	steps, err := source.prepared.stepsWithLetters(r.Step)
+	if err != nil {
+		return nil, err
 	}
 	fates, err := source.fates(ctx)
 	if err != nil {
@@ -122,6 +111,28 @@ func (s *letterSource) fates(ctx context.Context) (map[meta.LetterKey]*meta.Lett
 		}
 	}
 	return fates, err
+}
+
+// findLetters opens the letters of the instance that is meant. The caller closes the source.
+func (e *Engine) findLetters(ctx context.Context, store *meta.Store, which string, given map[string]string) (*letterSource, error) {
+	instance, err := withLetters(ctx, store, which)
+	if err != nil {
+		return nil, err
+	}
+	return e.openLetters(ctx, store, instance, given)
+}
+
+// stepsWithLetters returns the steps that keep dead letters, or the one of them that is named.
+func (p *prepared) stepsWithLetters(named string) ([]*job.Step, error) {
+	if named != "" {
+		one, err := p.stepNamed(named)
+		return []*job.Step{one}, err
+	}
+	steps := p.lettered()
+	if len(steps) == 0 {
+		return nil, noLetters(p.job)
+	}
+	return steps, nil
 }
 
 // withLetters returns the instance whose letters are meant.

@@ -259,15 +259,10 @@ func lookAtPartition(ctx context.Context, b *builder, s *job.Step) error {
 // writtenPaths finds the paths in a writer's definition, also in writers within it.
 func writtenPaths(n config.Node) []config.Node {
 	var found []config.Node
-	for _, pair := range n.Pairs() {
+	for pair := range n.Nested() {
 		if pair.Name == "path" && pair.Value.Kind() == config.Scalar && pair.Value.Text() != "-" {
 			found = append(found, pair.Value)
-			continue
 		}
-		found = append(found, writtenPaths(pair.Value)...)
-	}
-	for _, item := range n.Items() {
-		found = append(found, writtenPaths(item)...)
 	}
 	return found
 }

@@ -56,11 +56,7 @@ func (e *Engine) prepareReplay(ctx context.Context, r ReplayRequest) (*prepared,
 		return nil, err
 	}
 	defer store.Close()
-	instance, err := withLetters(ctx, store, r.Which)
-	if err != nil {
-		return nil, err
-	}
-	source, err := e.openLetters(ctx, store, instance, r.Parameters)
+	source, err := e.findLetters(ctx, store, r.Which, r.Parameters)
 	if err != nil {
 		return nil, err
 	}
@@ -97,16 +93,9 @@ func markerOf(j *job.Job, execution int64) *batch.Parameter {
 
 // choose finds the letters that are to be replayed.
 func (s *letterSource) choose(ctx context.Context, r ReplayRequest) (*meta.Replay, error) {
-	steps := s.prepared.lettered()
-	if r.Step != "" {
-		one, err := s.prepared.stepNamed(r.Step)
-		if err != nil {
-			return nil, err
-		}
-		steps = []*job.Step{one}
-	}
-	if len(steps) == 0 {
-		return nil, noLetters(s.prepared.job)
+	steps, err := s.prepared.stepsWithLetters(r.Step)
+	if err != nil {
+		return nil, err
 	}
 	fates, err := s.fates(ctx)
 	if err != nil {
@@ -210,11 +199,8 @@ func (p *prepared) mayReplay(source *letterSource, name string) error {
 
 // tellApart refuses dead letters that do not say which instance's they are, and which of them: a replay adds its own.
 func tellApart(step string, n config.Node) error {
-	for _, pair := range n.Pairs() {
+	for pair := range n.Nested() {
 		if pair.Name != "columns" {
-			if err := tellApart(step, pair.Value); err != nil {
-				return err
-			}
 			continue
 		}
 		var kept []string
@@ -229,11 +215,6 @@ func tellApart(step string, n config.Node) error {
 				return pair.Value.Errorf("the dead letters of step %s do not keep %s, by which those of a replay are told from the others", step, needed).
 					WithCode("no_dead_letters").WithHint("add it to columns, or leave columns out")
 			}
-		}
-	}
-	for _, item := range n.Items() {
-		if err := tellApart(step, item); err != nil {
-			return err
 		}
 	}
 	return nil

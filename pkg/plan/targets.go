@@ -126,29 +126,19 @@ var writingKeys = []string{"writer", "dead_letter", "tasklet"}
 // connectionsIn are the connections that a step, or the steps within it, write into. Those that are only read from have no
 // checkpoints.
 func connectionsIn(n config.Node) (names []string) {
-	for _, pair := range n.Pairs() {
+	for pair := range n.Nested() {
 		if slices.Contains(writingKeys, pair.Name) {
 			names = append(names, namedConnections(pair.Value)...)
-			continue
 		}
-		names = append(names, connectionsIn(pair.Value)...)
-	}
-	for _, item := range n.Items() {
-		names = append(names, connectionsIn(item)...)
 	}
 	return names
 }
 
 func namedConnections(n config.Node) (names []string) {
-	for _, pair := range n.Pairs() {
+	for pair := range n.Nested() {
 		if pair.Name == "connection" && pair.Value.Kind() == config.Scalar {
 			names = append(names, pair.Value.Text())
-			continue
 		}
-		names = append(names, namedConnections(pair.Value)...)
-	}
-	for _, item := range n.Items() {
-		names = append(names, namedConnections(item)...)
 	}
 	return names
 }

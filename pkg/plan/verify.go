@@ -126,11 +126,8 @@ func (a *assembly) exitStatus(s *job.Step, step *batch.StepExecution) (string, e
 		return "", placedIn(s.ExitStatus, err, "exit_status")
 	}
 	code := string(v.AppendCanonical(nil))
-	if v.IsNull() || code == "" || len(code) > maxExitCode {
-		return "", s.ExitStatus.Node.Errorf("exit_status: expected a text of 1 to %d bytes, got %q", maxExitCode, fault.Printable(code))
+	if v.IsNull() || code == "" || len(code) > job.MaxExitCode {
+		return "", s.ExitStatus.Node.Errorf("exit_status: expected a text of 1 to %d bytes, got %q", job.MaxExitCode, fault.Printable(code))
 	}
 	return code, nil
 }
-
-// maxExitCode is how many bytes EXIT_CODE holds (Spring Batch: varchar(2500), on some databases 100).
-const maxExitCode = 100

@@ -20,10 +20,7 @@ type orderColumn struct {
 
 // DecodeYAML reads one column or a list.
 func (o *orderList) DecodeYAML(d *config.Decoder, n config.Node) error {
-	items := []config.Node{n}
-	if n.Kind() == config.List {
-		items = n.Items()
-	}
+	items := n.OneOrMore()
 	if len(items) == 0 {
 		return n.Errorf("%s: the list is empty", d.What).WithHint("name the columns: [seller_id, amount desc]")
 	}

@@ -30,10 +30,7 @@ type Ordinals []int64
 
 // DecodeYAML reads a number, or a list of them.
 func (o *Ordinals) DecodeYAML(d *config.Decoder, n config.Node) error {
-	items := []config.Node{n}
-	if n.Kind() == config.List {
-		items = n.Items()
-	}
+	items := n.OneOrMore()
 	var wrong fault.List
 	*o = make(Ordinals, len(items))
 	for i, item := range items {
