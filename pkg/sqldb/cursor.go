@@ -3,7 +3,6 @@ package sqldb
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -14,49 +13,37 @@ import (
 // Cursor reads the rows of a query as record values, streamed: memory does not grow with the result. It is used by one
 // goroutine at a time.
 type Cursor struct {
-	sqlite  *sqliteRows // nil on a server
-	rows    *Rows       // nil on SQLite
+	rows    cursorRows
 	columns []Column
-	values  []any // of the row, as the driver gives them; texts are the row's own and need no copy
-	targets []any // pointers to the elements of values
-	err     error // of SQLite's rows
+	err     error // that ended the rows
 	ctx     context.Context
 }
 
+// cursorRows are the rows of a result of one database.
+type cursorRows interface {
+	next() (found bool, err error)
+	scan(into []record.Value, arena *record.Arena) error
+	close() error
+}
+
 // OpenCursor runs a query and returns its rows. It asks the database for the types of the result first, then has
-// PostgreSQL send every column as text, which is the fastest that the driver offers and keeps the digits. SQLite's values
-// are taken as they are stored. The query must be one that can stand in brackets: a select, values, or with. The order of
-// its rows is kept.
+// PostgreSQL send as text what the driver would change. SQLite's values are taken as they are stored. The query must be
+// one that can stand in brackets: a select, values, or with. The order of its rows is kept.
 func OpenCursor(ctx context.Context, q Querier, query string, args ...any) (*Cursor, error) {
 	columns, err := Describe(ctx, q, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	c := &Cursor{ctx: ctx, columns: columns}
-	if !isPostgres(q.Dialect()) {
-		if c.sqlite, err = querySQLite(ctx, q, columns, query, args); err != nil {
-			return nil, err
-		}
-		return c, nil
+	if isPostgres(q.Dialect()) {
+		c.rows, err = queryPostgres(ctx, q, columns, query, args)
+	} else {
+		c.rows, err = querySQLite(ctx, q, columns, query, args)
 	}
-	if c.rows, err = q.Query(ctx, textQuery(query, len(columns)), args...); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	c.values, c.targets = make([]any, len(columns)), make([]any, len(columns))
-	for i := range c.values {
-		c.targets[i] = &c.values[i]
-	}
 	return c, nil
-}
-
-// textQuery wraps a query so that its columns come as text.
-func textQuery(query string, columns int) string {
-	names, outputs := make([]string, columns), make([]string, columns)
-	for i := range columns {
-		names[i] = fmt.Sprintf("c%d", i+1)
-		outputs[i] = "q." + names[i] + "::text"
-	}
-	return "select " + strings.Join(outputs, ", ") + " from (" + query + "\n) q(" + strings.Join(names, ", ") + ")"
 }
 
 // Describe returns the columns of a query's result without reading it: Name, Type and Kind. On SQLite the kind is that
@@ -100,43 +87,21 @@ func (c *Cursor) Columns() []Column { return c.columns }
 
 // Next moves to the next row and reports whether there is one; afterwards Err says why not.
 func (c *Cursor) Next() (found bool) {
-	if c.sqlite == nil {
-		return c.rows.Next()
-	}
 	if c.err == nil {
-		found, c.err = c.sqlite.next()
+		found, c.err = c.rows.next()
 	}
 	return found
 }
 
-// Scan fills into, which has one element for each column. Texts are the row's own, or lie in the arena. An error of class validation names the
-// first column whose value is not of its kind: that element is absent, all others are filled. The cursor then goes on with
-// the next row.
+// Scan fills into, which has one element for each column. Texts are the row's own, or lie in the arena. An error of class
+// validation names the first column whose value is not of its kind: that element is absent, all others are filled. The
+// cursor then goes on with the next row.
 func (c *Cursor) Scan(into []record.Value, arena *record.Arena) error {
-	if c.sqlite != nil {
-		return c.sqlite.scan(into, arena)
-	}
-	if err := c.rows.Scan(c.targets...); err != nil {
-		return c.classify(err)
-	}
-	var wrong error
-	for i := range c.columns {
-		var err error
-		into[i], err = sent(c.values[i], c.columns[i].Kind, arena)
-		if err != nil && wrong == nil {
-			wrong = fault.Wrap(fault.Validation, err, "column %s", c.columns[i].Name)
-		}
-	}
-	return wrong
+	return c.rows.scan(into, arena)
 }
 
 // Err returns the error that ended the rows, nil where they came to their end.
-func (c *Cursor) Err() error {
-	if c.sqlite != nil {
-		return c.classify(c.err)
-	}
-	return c.classify(c.rows.Err())
-}
+func (c *Cursor) Err() error { return c.classify(c.err) }
 
 func (c *Cursor) classify(err error) error {
 	if err != nil && c.ctx.Err() != nil {
@@ -147,12 +112,7 @@ func (c *Cursor) classify(err error) error {
 
 // Close ends the query, also in mid result.
 func (c *Cursor) Close() error {
-	var err error
-	if c.sqlite != nil {
-		err = c.sqlite.close()
-	} else {
-		err = c.rows.Close()
-	}
+	err := c.rows.close()
 	if c.ctx.Err() != nil {
 		return nil // a cancelled query ends with an error that says nothing new
 	}

@@ -82,6 +82,8 @@ func TestCursorReadsEveryKindOfPostgres(t *testing.T) {
 		{"timestamp '2024-02-29 12:34:56.789'", "local 2024-02-29T12:34:56.789"},
 		{"timestamptz '2024-02-29 12:34:56+09'", "zoned 2024-02-29T03:34:56"},
 		{"timestamptz '1890-01-01 12:00:00+00'", "zoned 1890-01-01T12:00:00"},
+		{"'a'::varchar(3)", "text a"}, {"'x'::name", "text x"}, {"'9'::\"char\"", "text 9"}, {"null::numeric", "null"}, {"null::timestamptz", "null"},
+		{"'[1,  2]'::json", "json [1,  2]"}, {"'1.5'::jsonb", "json 1.5"}, {"-0.00", "decimal 0.00"}, {"'inet 1'::text", "text inet 1"},
 		{`'{"a": 1}'::json`, `json {"a": 1}`}, {`'{"a":1}'::jsonb`, `json {"a": 1}`},
 		{`'\x00ff'::bytea`, "bytes \x00\xff"}, {"''::bytea", "bytes "},
 		{"'한글'::text", "text 한글"}, {"''", "text "}, {"'x'::char(3)", "text x"}, {"null", "null"},
@@ -265,6 +267,90 @@ func TestCursorOfSQLiteAllocatesNothingForARow(t *testing.T) {
 	})
 	if allocations > 2 {
 		t.Errorf("%v allocations for 1000 rows", allocations)
+	}
+}
+
+func TestCursorOnAHeldConnectionEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, driver, dsn string) {
+		db := open(t, driver, dsn)
+		conn := held(t, db)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c, err := sqldb.OpenCursor(ctx, conn, many(driver, 5_000_000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		within(t, "a cancelled cursor", func() {
+			for count := 0; c.Next(); count++ {
+				if count == 1000 {
+					cancel()
+				}
+			}
+			if !errors.Is(c.Err(), context.Canceled) {
+				t.Errorf("got %v, want the context's error", c.Err())
+			}
+			_ = c.Close()
+			_ = conn.Close()
+		})
+		wantTexts(t, db, "select 1", "1")
+	})
+}
+
+func TestLostConnectionIsNotTheEndOfACursor(t *testing.T) {
+	t.Parallel()
+	proxy, dsn := sqltest.NewProxy(t, sqltest.Schema(t))
+	conn := held(t, open(t, "postgres", dsn))
+	c, err := sqldb.OpenCursor(t.Context(), conn, many("postgres", 1_000_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, "a cursor whose connection was cut", func() {
+		for count := 0; c.Next(); count++ {
+			if count == 100 {
+				proxy.Cut()
+			}
+		}
+		if err := c.Err(); !sqldb.IsConnectionLost(err) || fault.ClassOf(err) != fault.Transient || !conn.Lost() {
+			t.Errorf("got %v, lost %v, want a lost connection of class transient", err, conn.Lost())
+		}
+		_ = c.Close()
+	})
+}
+
+func TestCursorReadsOffsetsOfOtherZones(t *testing.T) {
+	t.Parallel()
+	conn := held(t, open(t, "postgres", sqltest.Schema(t)))
+	mustExec(t, conn, "set timezone = 'Asia/Seoul'")
+	for value, want := range map[string]string{
+		"2024-02-29 12:00:00+00": "zoned 2024-02-29T12:00:00", "1900-01-01 00:00:00+00": "zoned 1900-01-01T00:00:00",
+	} {
+		if rows, _ := read(t, conn, "select timestamptz '"+value+"' as z"); rows[0] != want {
+			t.Errorf("%s: got %q, want %q", value, rows[0], want)
+		}
+	}
+}
+
+// What a row costs is the driver's: making values of it allocates nothing.
+func TestCursorScansWithoutAllocating(t *testing.T) {
+	c, err := sqldb.OpenCursor(t.Context(), held(t, open(t, "postgres", sqltest.Schema(t))),
+		"select 70000 as i, 'a text' as t, 1234.50::numeric(12,2) as d, true as b, null::int as n, timestamptz '2024-02-29 12:34:56+00' as z, '[1]'::json as j")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	row, arena := make([]record.Value, len(c.Columns())), &record.Arena{}
+	if !c.Next() {
+		t.Fatal(c.Err())
+	}
+	allocations := testing.AllocsPerRun(100, func() {
+		arena.Reset()
+		if err := c.Scan(row, arena); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocations != 0 {
+		t.Errorf("%v allocations for a row", allocations)
 	}
 }
 

@@ -10,36 +10,52 @@ import (
 	"batchctl/pkg/record"
 )
 
-// sent returns the value of a text that PostgreSQL sent.
-func sent(v any, kind record.Kind, arena *record.Arena) (record.Value, error) {
-	if v == nil {
-		return record.NullValue, nil
+// sent makes into the value that PostgreSQL sent. Bytes are copied into the arena.
+func sent(into *record.Value, v any, kind record.Kind, arena *record.Arena) error {
+	switch x := v.(type) {
+	case nil:
+		*into = record.NullValue
+		return nil
+	case string:
+		return sentText(into, x, kind, arena)
+	case int64:
+		if kind == record.Int {
+			*into = record.OfInt(x)
+			return nil
+		}
+	case []byte:
+		return sentText(into, arena.Copy(x), kind, arena)
+	case bool:
+		if kind == record.Bool {
+			*into = record.OfBool(x)
+			return nil
+		}
 	}
-	text, ok := v.(string)
-	if !ok {
-		return record.Value{}, fmt.Errorf("%T is no text", v)
-	}
+	return fmt.Errorf("%T is no value of a column of kind %s", v, kind)
+}
+
+func sentText(into *record.Value, text string, kind record.Kind, arena *record.Arena) (err error) {
 	switch kind {
 	case record.Text, record.Absent:
-		return record.OfText(text), nil
+		into.SetText(text)
+		return nil
 	case record.JSON:
-		return record.OfJSON(text), nil
-	case record.Bool:
-		return record.OfBool(text == "true"), nil
-	case record.Int:
-		if i, err := strconv.ParseInt(text, 10, 64); err == nil {
-			return record.OfInt(i), nil
-		}
+		*into = record.OfJSON(text)
+		return nil
 	case record.Float:
 		if f, err := strconv.ParseFloat(text, 64); err == nil {
-			return record.OfFloat(f).WithText(text), nil
+			*into = record.OfFloat(f).WithText(text)
+			return nil
 		}
 	case record.Bytes:
-		return hexBytes(text, arena)
-	case record.DateTime:
-		return postgresTime(text)
+		*into, err = hexBytes(text, arena)
+		return err
 	}
-	return parse(kind, text)
+	format := record.Format{}
+	if err = format.ParseInto(into, kind, text); err != nil && kind == record.DateTime {
+		*into, err = oddOffset(text)
+	}
+	return err
 }
 
 // parse reads a text in the forms that databases write: ISO dates and a decimal point.
@@ -61,18 +77,13 @@ func hexBytes(text string, arena *record.Arena) (record.Value, error) {
 	return record.OfBytes(record.String(to)), nil
 }
 
-// postgresTime reads a timestamp in ISO style: 2006-01-02 15:04:05.999999, with +00 or +05:30 behind it where it has a
-// zone. Sessions run in UTC, so the offset is nearly always +00.
-func postgresTime(text string) (record.Value, error) {
-	if t, err := time.Parse("2006-01-02 15:04:05.999999", text); err == nil {
-		return record.OfLocalTime(t).WithText(text), nil
+// oddOffset reads a timestamp with seconds in its offset from UTC, +08:27:52 as of Seoul before 1908.
+func oddOffset(text string) (record.Value, error) {
+	t, err := time.Parse("2006-01-02 15:04:05.999999Z07:00:00", text)
+	if err != nil {
+		return record.Value{}, fmt.Errorf("%q is not a datetime", text)
 	}
-	for _, layout := range [...]string{"2006-01-02 15:04:05.999999Z07", "2006-01-02 15:04:05.999999Z07:00", "2006-01-02 15:04:05.999999Z07:00:00"} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return record.OfTime(t).WithText(text), nil
-		}
-	}
-	return record.Value{}, fmt.Errorf("%q is not a datetime", text)
+	return record.OfTime(t).WithText(text), nil
 }
 
 // storedInt returns the value of an integer that SQLite stored: its column's kind says what is meant.

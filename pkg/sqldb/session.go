@@ -102,7 +102,36 @@ func (l *link) DialContext(ctx context.Context, network, address string) (net.Co
 		return nil, err
 	}
 	l.socket.Store(&conn)
-	return conn, nil
+	return &readAhead{Conn: conn}, nil
+}
+
+// readAheadBytes is how much is read of a socket at once. PostgreSQL sends 8 KiB at a time, and lib/pq reads 4.
+const readAheadBytes = 32 << 10
+
+// readAhead is a connection of which more is read than is asked for, for a result of many rows.
+type readAhead struct {
+	net.Conn
+	buffer, rest []byte
+}
+
+// Read returns what was read before, or reads what there is.
+func (r *readAhead) Read(into []byte) (int, error) {
+	if len(r.rest) == 0 {
+		if len(into) >= readAheadBytes {
+			return r.Conn.Read(into)
+		}
+		if r.buffer == nil {
+			r.buffer = make([]byte, readAheadBytes)
+		}
+		n, err := r.Conn.Read(r.buffer)
+		r.rest = r.buffer[:n]
+		if err != nil {
+			return 0, err
+		}
+	}
+	n := copy(into, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
 }
 
 // Dial is never called: lib/pq prefers DialContext.

@@ -1,0 +1,104 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql/driver"
+	"io"
+)
+
+// rawRows is a result as lib/pq itself reads it. database/sql would lock, check and copy every value once more. The connection is
+// held by whoever asked, so nobody else uses it meanwhile.
+type rawRows struct {
+	ctx  context.Context
+	conn *Conn
+	rows driver.Rows
+	row  []driver.Value
+	err  error
+}
+
+// holder returns the held connection that q is, or nil.
+func holder(q Querier) *Conn {
+	switch q := q.(type) {
+	case *Conn:
+		return q
+	case *Tx:
+		return q.conn
+	}
+	return nil
+}
+
+// plainArguments returns arguments as a driver takes them, up to the first that has to be converted.
+func plainArguments(args []any) []driver.NamedValue {
+	values := make([]driver.NamedValue, 0, len(args))
+	for i, arg := range args {
+		switch arg.(type) {
+		case nil, string, int64, float64, bool, []byte:
+			values = append(values, driver.NamedValue{Ordinal: i + 1, Value: arg})
+		default:
+			return values
+		}
+	}
+	return values
+}
+
+// rawQuery runs a query. Its rows have to be closed before the connection is used again.
+func (c *Conn) rawQuery(ctx context.Context, query string, args []driver.NamedValue) (*rawRows, error) {
+	if ctx.Err() != nil {
+		return nil, c.db.fail(ctx, ctx.Err())
+	}
+	c.leaveAhead()
+	r := &rawRows{ctx: ctx, conn: c}
+	rawErr := c.conn.Raw(func(dc any) error {
+		r.rows, r.err = dc.(*session).QueryContext(ctx, query, args)
+		return nil
+	})
+	if r.err == nil {
+		r.err = rawErr
+	}
+	if r.err != nil {
+		return nil, c.fail(ctx, r.err)
+	}
+	r.row = make([]driver.Value, len(r.rows.Columns()))
+	return r, nil
+}
+
+// Next moves to the next row.
+func (r *rawRows) Next() bool {
+	if r.err == nil {
+		r.err = r.rows.Next(r.row)
+	}
+	return r.err == nil
+}
+
+// Fill hands out what Next has read.
+func (r *rawRows) Fill(values []any) error {
+	for i, v := range r.row {
+		values[i] = v
+	}
+	return nil
+}
+
+// Err returns the error that ended the rows.
+func (r *rawRows) Err() error {
+	if r.err == nil || r.err == io.EOF { // not errors.Is: a lost connection may be an io.EOF deep down
+		return nil
+	}
+	_ = r.conn.fail(r.ctx, r.err) // it notes whether the connection is lost
+	return r.err
+}
+
+// Close reads what is left of the result, up to where the connection can be used again.
+func (r *rawRows) Close() error {
+	if r.rows == nil {
+		return nil
+	}
+	err := r.rows.Close()
+	r.rows = nil
+	if r.err == nil {
+		r.err = io.EOF
+	}
+	if err != nil {
+		_ = r.conn.fail(r.ctx, err)
+	}
+	return err
+}
