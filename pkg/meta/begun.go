@@ -144,18 +144,18 @@ func (l *targetLedger) checkDivision(ctx context.Context, tx *sqldb.Tx, step bat
 	all, err := begunLanes(ctx, tx, step, l.intents)
 	for _, b := range all {
 		if b.IsShare() != share {
-			return redivided(wholeOf(step.Step), share)
+			return redivided(share)
 		}
 	}
 	return err
 }
 
-func redivided(step string, inShares bool) error {
+func redivided(inShares bool) error {
 	was, now := "in partitions", "undivided"
 	if inShares {
 		was, now = now, was
 	}
-	return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "step %s was begun %s, and would begin again at its first record %s", step, was, now).
+	return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "the step was begun %s, and would begin again at its first record %s", was, now).
 		WithCode("division_changed").
 		WithHint("put partition of the step back as it was, until this instance is complete; or delete what the step wrote and begin again with --fresh")
 }

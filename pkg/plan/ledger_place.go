@@ -59,7 +59,7 @@ func (l *onlyHere) check(ctx context.Context, step batch.StepKey) error {
 	if l.fresh {
 		return l.there.forget(ctx, step)
 	}
-	return l.moved(step, there)
+	return l.moved(there)
 }
 
 // of returns what a step has committed here; of a share, nothing that the shares beside it are just committing.
@@ -70,10 +70,10 @@ func (p place) of(ctx context.Context, step batch.StepKey) ([]meta.Begun, error)
 	}), err
 }
 
-func (l *onlyHere) moved(step batch.StepKey, there []meta.Begun) error {
+func (l *onlyHere) moved(there []meta.Begun) error {
 	furthest := slices.MaxFunc(there, func(a, b meta.Begun) int { return int(a.Ordinal - b.Ordinal) })
 	return fault.Wrap(fault.Environment, batch.ErrNotRestartable,
-		"step %s came to record %d with its checkpoint in %s, and would begin again at its first one with a checkpoint in %s",
-		step.Step, furthest.Ordinal, l.there.name, l.here.name).WithCode("checkpoint_moved").
+		"the step came to record %d with its checkpoint in %s, and would begin again at its first one with a checkpoint in %s",
+		furthest.Ordinal, l.there.name, l.here.name).WithCode("checkpoint_moved").
 		WithHint("put checkpoint and writer of the step back as they were, until this instance is complete; or delete what the step wrote and begin again with --fresh")
 }

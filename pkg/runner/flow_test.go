@@ -499,3 +499,15 @@ func TestTaskletIsTriedAgain(t *testing.T) {
 		t.Errorf("got %v, ran %v, %+v", err, d.did, execution.Steps[0].Counters)
 	}
 }
+
+// The text of an error stands in lines of the log, of the job repository and of mails.
+func TestErrorsOfBranchesAreOneLine(t *testing.T) {
+	t.Parallel()
+	d := &diary{answers: map[string][]any{"a": {errBad}, "b": {errBad}}}
+	left, right := Sequence(*d.step("a")), Sequence(*d.step("b"))
+	execution, err := d.run(t, Flow{States: []State{{Name: "both", Split: []*Flow{&left, &right}}}})
+	const want = "step a failed: bad; step b failed: bad"
+	if err == nil || err.Error() != want || execution.Exit.Description != want || fault.ClassOf(err) != fault.Validation {
+		t.Errorf("got %q (%s), recorded as %q, want %q", err, fault.ClassOf(err), execution.Exit.Description, want)
+	}
+}

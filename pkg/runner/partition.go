@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"batchctl/pkg/batch"
@@ -237,5 +238,22 @@ func joinWorst(errs []error) error {
 			kept = append(kept, err)
 		}
 	}
-	return errors.Join(kept...)
+	if len(kept) < 2 {
+		return errors.Join(kept...)
+	}
+	return several(kept)
 }
+
+// several are the errors of what ran side by side. Their text is one line: it becomes a part of other lines.
+type several []error
+
+func (s several) Error() string {
+	texts := make([]string, len(s))
+	for i, err := range s {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap returns all of them.
+func (s several) Unwrap() []error { return s }
