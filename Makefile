@@ -10,6 +10,8 @@ TESTFLAGS   ?=
 FUZZTIME    ?= 5s
 KILLS       ?= 200
 BENCH       ?= -update docs/performance.md
+GOBENCH     ?= .
+COUNT       ?= 1
 
 # Packages whose code keeps, or hands on, memory of a chunk: they are tested a second time with released memory overwritten.
 ARENAS := $(wildcard $(addprefix ./pkg/,record batch format expr readers processors writers tasklets runner plan))
@@ -75,8 +77,8 @@ bench: build ## batchctl beside other programs; some of it: BENCH='-run sqlite -
 	$(GO) build -buildvcs=false -o build/benchtool ./testdata/bench
 	.ci/with-postgres build/benchtool $(BENCH)
 
-gobench: ## the benchmarks of the parts, as benchstat reads them
-	.ci/with-postgres $(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES)
+gobench: ## the benchmarks of the parts, as benchstat reads them; some of it: GOBENCH=CSV COUNT=10
+	@.ci/with-postgres $(GO) test -run '^$$' -bench '$(GOBENCH)' -count $(COUNT) -benchmem -timeout 60m $(PACKAGES)
 
 clean: ## remove build/
 	rm -rf build

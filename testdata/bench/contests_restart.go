@@ -105,19 +105,22 @@ func (w *watcher) until(ctx context.Context, beyond int64, every time.Duration, 
 
 // killAtHalf runs a job until half of its rows are committed, kills it, and runs it again to its end.
 func (w *watcher) killAtHalf(ctx context.Context, c command, rows int64) (usage, error) {
-	first, err := w.part(ctx, c, rows/2, 20*time.Millisecond, true)
+	first, err := w.part(ctx, c, rows/2, 10*time.Millisecond, true)
 	if err != nil {
 		return usage{}, err
 	}
 	time.Sleep(50 * time.Millisecond) // a commit under way may still arrive
-	second, err := w.part(ctx, c, w.read(ctx), 2*time.Millisecond, false)
+	place := w.read(ctx)
+	if place >= rows {
+		return usage{}, errors.New("all was committed before it was killed: too few rows for this measurement")
+	}
+	second, err := w.part(ctx, c, place, 2*time.Millisecond, false)
 	first.first = 0
 	return first.and(second), err
 }
 
 // part runs a job and takes the time until it is beyond a place, where it is killed if that is asked for.
 func (w *watcher) part(ctx context.Context, c command, beyond int64, every time.Duration, kill bool) (usage, error) {
-	begin := time.Now()
 	r, err := c.start()
 	if err != nil {
 		return usage{}, err
@@ -132,7 +135,7 @@ func (w *watcher) part(ctx context.Context, c command, beyond int64, every time.
 		result.measured, result.err = r.wait()
 	}()
 	reached := w.until(ctx, beyond, every, ended)
-	after := time.Since(begin)
+	seen := time.Now()
 	if reached && kill {
 		err = r.kill()
 	}
@@ -147,5 +150,5 @@ func (w *watcher) part(ctx context.Context, c command, beyond int64, every time.
 	case !kill && result.Failed != "":
 		return usage{}, fmt.Errorf("started again: %s\n%s", result.Failed, r.errors)
 	}
-	return usage{wall: result.Wall, cpu: result.CPU, peak: result.Peak, first: after}, nil
+	return usage{wall: result.Wall, cpu: result.CPU, peak: result.Peak, first: seen.Sub(result.Began)}, nil
 }

@@ -43,6 +43,7 @@ const measureCommand = "measure-one-process"
 // measured is what the measuring process reports. A process inherits the peak of the one that started it, so that a
 // program of some size cannot measure a small one: a process of its own, which does nothing else, stands between.
 type measured struct {
+	Began     time.Time
 	Wall, CPU time.Duration
 	Peak      int64
 	Killed    bool
@@ -64,7 +65,7 @@ func measureOne(args []string) error {
 		_ = child.Process.Kill() // it may have ended just now
 	}()
 	err := child.Wait()
-	m := measured{Wall: time.Since(begin)}
+	m := measured{Began: begin, Wall: time.Since(begin)}
 	state := child.ProcessState
 	m.CPU = state.UserTime() + state.SystemTime()
 	m.Peak = peakBytes(state)
