@@ -149,7 +149,7 @@ func runAbandon(a *app, c *cobra.Command, which string) error {
 		a.document(d)
 		return nil
 	}
-	a.note("execution %d is ABANDONED; new parameters start another instance\n", id)
+	a.note("execution %d is ABANDONED: its instance is never continued\n", id)
 	for _, path := range d.Removed {
 		a.note("removed the unfinished file %s\n", path)
 	}

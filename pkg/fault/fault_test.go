@@ -117,3 +117,24 @@ func TestRenderGivesJoinedErrorsLinesOfTheirOwn(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// decision has a text, a reason that callers ask for, and the error that it is shown as.
+type decision struct{ reason, shown error }
+
+func (d decision) Error() string   { return d.shown.Error() }
+func (d decision) Unwrap() []error { return []error{d.reason, d.shown} }
+
+func TestRenderSaysOnceWhatWrapsSeveralErrors(t *testing.T) {
+	t.Parallel()
+	err := decision{errors.New("not running"), New(Environment, "execution 2 is not running").WithHint("show 2")}
+	if got, want := Render(err), "execution 2 is not running\n  hint: show 2\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	both := Several{err, errors.New("step b failed")}
+	if got, want := Render(both), "execution 2 is not running\nstep b failed\n  hint: show 2\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := both.Error(), "execution 2 is not running; step b failed"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

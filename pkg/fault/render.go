@@ -3,6 +3,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode"
@@ -33,7 +34,7 @@ func Render(err error) string {
 // renderOne writes an error; what was joined to it stands on lines of its own, and a hint that all of them have once.
 func renderOne(b *strings.Builder, err error) {
 	var hints []string
-	for i, part := range parts(err) {
+	for i, part := range Parts(err) {
 		b.WriteString(Printable(part.Error()))
 		b.WriteByte('\n')
 		var e *Error
@@ -49,18 +50,20 @@ func renderOne(b *strings.Builder, err error) {
 	}
 }
 
-// parts returns the errors that were joined into err, or err alone.
-func parts(err error) []error {
+// Parts returns the errors that were joined into err, or err alone. Others that wrap several have a text of their own.
+func Parts(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
+	if _, several := err.(Several); !ok || !several && reflect.TypeOf(err) != joinType {
 		return []error{err}
 	}
 	var all []error
 	for _, e := range joined.Unwrap() {
-		all = append(all, parts(e)...)
+		all = append(all, Parts(e)...)
 	}
 	return all
 }
+
+var joinType = reflect.TypeOf(errors.Join(errors.ErrUnsupported))
 
 // maxSnippet bounds the part of a source line that is shown, in characters.
 const maxSnippet = 160

@@ -126,12 +126,15 @@ func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 
 // SummarizeErrors returns the errors that err holds as objects.
 func SummarizeErrors(err error) []ErrorSummary {
 	var list fault.List
-	if !errors.As(err, &list) {
-		return []ErrorSummary{SummarizeError(err)}
+	var objects []ErrorSummary
+	if errors.As(err, &list) {
+		for _, e := range list {
+			objects = append(objects, SummarizeError(e))
+		}
+		return objects
 	}
-	objects := make([]ErrorSummary, len(list))
-	for i, e := range list {
-		objects[i] = SummarizeError(e)
+	for _, e := range fault.Parts(err) {
+		objects = append(objects, SummarizeError(e))
 	}
 	return objects
 }

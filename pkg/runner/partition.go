@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 
 	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
 )
 
 // Partition divides a step into shares. Each is a step execution of its own, named STEP:SHARE, with its own reader,
@@ -241,19 +241,5 @@ func joinWorst(errs []error) error {
 	if len(kept) < 2 {
 		return errors.Join(kept...)
 	}
-	return several(kept)
+	return fault.Several(kept)
 }
-
-// several are the errors of what ran side by side. Their text is one line: it becomes a part of other lines.
-type several []error
-
-func (s several) Error() string {
-	texts := make([]string, len(s))
-	for i, err := range s {
-		texts[i] = err.Error()
-	}
-	return strings.Join(texts, "; ")
-}
-
-// Unwrap returns all of them.
-func (s several) Unwrap() []error { return s }
