@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"batchctl/pkg/batch/batchtest"
+	"batchctl/pkg/fault"
 	"batchctl/pkg/sqldb/sqltest"
 )
 
@@ -148,7 +149,8 @@ func TestWorkersCrashedAnywhereLoadEveryRecordOnce(t *testing.T) {
 		stride = 1
 	}
 	resumed := 0
-	for i := 0; i < len(points); i += stride {
+	last := len(points) - 1
+	for i := last % stride; i <= last; i += stride {
 		for _, mode := range []batchtest.Mode{batchtest.Kill, batchtest.Fail} {
 			resumed += p.crashWorkers(t, i, points[i], mode, records)
 		}
@@ -184,6 +186,7 @@ func (p *sidePlace) crashWorkers(t *testing.T, i int, point batchtest.Point, mod
 		}
 		crashes++
 		p.prepareWorkers(t, workers, workersWriter, workersLetters)
+		before := o
 		if workers == 4 {
 			o, _, err = p.restart(t, Drift{AcceptChanges: true})
 			break
@@ -192,6 +195,9 @@ func (p *sidePlace) crashWorkers(t *testing.T, i int, point batchtest.Point, mod
 		p.instruments = instruments{reader: fuse.Reader, writer: fuse.Writer, ledger: fuse.Ledger, repository: fuse.Repository}
 		o, _, err = p.restart(t, Drift{AcceptChanges: true})
 		p.instruments = instruments{}
+		if fault.CodeOf(err) == "nothing_to_restart" && point.Name == "repository.save_job.after" {
+			o, err = before, nil // it was the last operation, and only telling of it failed
+		}
 	}
 	if err != nil {
 		t.Errorf("%s at %s: %v", mode, point, err)
