@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Times say what an attempt at a step spent its time on. One goroutine reads, ahead of those that process and of those that
-// write; each part is the sum over all goroutines that do it, of all partitions. So parts that run side by side may add up to more than the time
-// on the clock.
+// Times say what an attempt at a step spent its time on. Goroutines of their own read, process, and write with commit, or,
+// in lanes, one reads and the others do the rest. Each part is the sum over all goroutines that do it, of all partitions;
+// they run side by side, so that they may add up to more than the time on the clock.
 type Times struct {
 	Read    time.Duration // opening the input and reading it: waiting for a source is part of that
 	Process time.Duration
