@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
 	"batchctl/pkg/files"
 	"batchctl/pkg/sqldb"
 )
@@ -82,6 +83,21 @@ func (f PurgeFilter) chooses(p Purgeable) bool {
 		return !p.Remembered || p.Executions > 1 || p.steps > 0
 	}
 	return f.Unfinished && p.Status.Restartable()
+}
+
+// TakePurge makes the purges of a repository come one after the other, on whatever hosts. Two at once could choose the same
+// instance: when one has forgotten it, it may be run anew, and the other would take that run's checkpoints away. It waits for
+// the one before; the lock is nil where the repository is a file, whose instances are held by their own locks.
+func (s *Store) TakePurge(ctx context.Context) (*sqldb.HeldLock, error) {
+	if !s.leased() {
+		return nil, nil
+	}
+	lock, err := s.db.HoldLock(ctx, "purge "+s.id)
+	if fault.CodeOf(err) == "55P03" {
+		return nil, fault.Wrap(fault.Transient, err, "another purge of this job repository is under way").WithCode("purging").
+			WithHint("wait until it has ended, then purge again")
+	}
+	return lock, err
 }
 
 // Hold takes the lock of an instance, so that nobody on this host launches it until release is called. Where somebody is

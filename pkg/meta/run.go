@@ -11,7 +11,8 @@ import (
 )
 
 // StartStep inserts a step execution with status STARTING and fills in its ID and Created. An error that wraps
-// batch.ErrFenced means that the job execution was found dead and given up.
+// batch.ErrFenced means that the job execution was found dead and given up. After any other error it may be called again: where
+// the first call did insert it, and only the answer was lost, that one is taken.
 func (s *Store) StartStep(ctx context.Context, step *batch.StepExecution) error {
 	fresh := *step
 	fresh.Created = s.now()
@@ -22,6 +23,11 @@ func (s *Store) StartStep(ctx context.Context, step *batch.StepExecution) error 
 	}
 	err := s.write(ctx, func(tx *sqldb.Tx) error {
 		if err := s.stillMine(ctx, tx, step.JobID, fresh.Created); err != nil {
+			return err
+		}
+		found, err := one(ctx, tx, to(&fresh.ID, stampInto{&fresh.Created}), `select STEP_EXECUTION_ID, CREATE_TIME from BATCH_STEP_EXECUTION
+			where JOB_EXECUTION_ID = ? and STEP_NAME = ? and VISIT = ? and STATUS = ?`, step.JobID, step.Name, step.Visit, string(batch.Starting))
+		if found || err != nil {
 			return err
 		}
 		if err := insertStep(ctx, tx, &fresh); err != nil {

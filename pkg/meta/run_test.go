@@ -171,3 +171,33 @@ func TestContextColumnsAreSpringBatchs(t *testing.T) {
 		})
 	}
 }
+
+func TestStepWhoseStartWasNotAnsweredIsStartedOnce(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, open opener) {
+		s := open(t)
+		l := launch(t, s, identified("2026-11-20"))
+		begin := func(name string, visit int) *batch.StepExecution {
+			t.Helper()
+			e := &batch.StepExecution{JobID: l.Execution.ID, Name: name, Visit: visit}
+			if err := s.StartStep(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+			return e
+		}
+		first, again := begin("load", 0), begin("load", 0)
+		if again.ID != first.ID || !again.Created.Equal(first.Created) {
+			t.Errorf("got %d and %d: the step was started twice", first.ID, again.ID)
+		}
+		if other := begin("load", 1); other.ID == first.ID {
+			t.Error("another visit was taken for the same")
+		}
+		again.Status = batch.Started
+		if err := s.SaveStep(t.Context(), again); err != nil {
+			t.Fatal(err)
+		}
+		if later := begin("load", 0); later.ID == first.ID {
+			t.Error("a step that has begun was taken for one that has not")
+		}
+	})
+}

@@ -208,9 +208,7 @@ func (r *enduring) SaveJob(ctx context.Context, job *batch.JobExecution) error {
 
 // StartStep implements batch.Repository.
 func (r *enduring) StartStep(ctx context.Context, step *batch.StepExecution) error {
-	err := r.Repository.StartStep(ctx, step)
-	r.keeper.fenced(err)
-	return err
+	return r.persist(ctx, func(ctx context.Context) error { return r.Repository.StartStep(ctx, step) })
 }
 
 // StepHistory implements batch.Repository.

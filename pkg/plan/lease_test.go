@@ -198,6 +198,19 @@ func (f *flaky) SaveStep(_ context.Context, step *batch.StepExecution) error {
 	return nil
 }
 
+func (f *flaky) StartStep(ctx context.Context, step *batch.StepExecution) error {
+	return f.SaveStep(ctx, step)
+}
+
+func TestStepBeginsWhenTheRepositoryIsBack(t *testing.T) {
+	t.Parallel()
+	inner := &flaky{away: 3}
+	r := (&keeper{lease: 200 * time.Millisecond, lost: make(chan struct{})}).repository(inner, nobody{})
+	if err := r.StartStep(t.Context(), &batch.StepExecution{Name: "load"}); err != nil || len(inner.saved) != 1 {
+		t.Errorf("got %v, started %d times", err, len(inner.saved))
+	}
+}
+
 // How far a step is can wait until the job repository is back. What the next attempt has to know, such as how the input was
 // divided, cannot: it would be lost with the process.
 func TestWhatARestartHasToKnowIsSavedBeforeTheStepGoesOn(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/meta"
+	"batchctl/pkg/sqldb"
 )
 
 // PurgeRequest says which history is to be deleted.
@@ -53,7 +54,7 @@ const purgeBatch = 50
 
 // Purge deletes the history of ended instances. An instance whose checkpoints cannot be deleted in its targets is left in
 // place and listed.
-func (e *Engine) Purge(ctx context.Context, r PurgeRequest) (*Purged, error) {
+func (e *Engine) Purge(ctx context.Context, r PurgeRequest) (purged *Purged, err error) {
 	store, err := e.OpenStore(ctx)
 	if err != nil {
 		return nil, err
@@ -66,17 +67,21 @@ func (e *Engine) Purge(ctx context.Context, r PurgeRequest) (*Purged, error) {
 	if err := knownJob(ctx, store, r.Job); err != nil {
 		return nil, err
 	}
+	p := &purge{engine: e, store: store, request: r, result: &Purged{}, targets: newTargets(ctx)}
+	if r.DryRun {
+		chosen, err := store.Purgeable(ctx, filter)
+		p.count(chosen)
+		return p.result, err
+	}
+	if p.turn, err = store.TakePurge(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.targets.close(), p.turn.Release()) }()
 	chosen, err := store.Purgeable(ctx, filter)
 	if err != nil {
 		return nil, err
 	}
-	p := &purge{engine: e, store: store, request: r, result: &Purged{}, targets: newTargets(ctx)}
-	if r.DryRun {
-		p.count(chosen)
-		return p.result, nil
-	}
-	err = p.all(ctx, chosen)
-	return p.result, errors.Join(err, p.targets.close())
+	return p.result, p.all(ctx, chosen)
 }
 
 func knownJob(ctx context.Context, store *meta.Store, name string) error {
@@ -97,6 +102,7 @@ type purge struct {
 	request PurgeRequest
 	result  *Purged
 	targets *targets
+	turn    *sqldb.HeldLock // of the repository's purges
 }
 
 func (p *purge) all(ctx context.Context, chosen []meta.Purgeable) error {
@@ -188,6 +194,9 @@ func (p *purge) outside(ctx context.Context, one *meta.Purgeable) error {
 	}
 	if one.Remembered || p.request.LeaveTargets {
 		return nil
+	}
+	if err := p.turn.Still(ctx); err != nil {
+		return err
 	}
 	rows, err := p.targets.forget(ctx, p.engine, p.store.ID(), last)
 	p.result.Checkpoints += rows

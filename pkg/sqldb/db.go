@@ -38,6 +38,7 @@ type DB struct {
 	location string
 	path     string // of the SQLite file; empty for a server
 	pool     *sql.DB
+	lazy     bool // a commit need not be on the disk when it returns
 }
 
 // Querier is what a DB, a Conn and a Tx have in common, so that a caller owns the transaction.

@@ -25,6 +25,7 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 		dialect:  Postgres,
 		location: locationOf(settings.User, settings.Host, strconv.Itoa(int(settings.Port)), settings.Database),
 		pool:     sql.OpenDB(&postgresConnector{config: settings, session: sessionSettings(config, settings)}),
+		lazy:     config.relaxed() || setByDSN(settings, synchronousCommit),
 	}
 	db.limitPool()
 	if err := db.pool.PingContext(ctx); err != nil {
@@ -128,7 +129,7 @@ func sessionSettings(config Config, settings pq.Config) string {
 		{"client_min_messages", "warning"},
 	}
 	if config.relaxed() {
-		all = append(all, [2]string{"synchronous_commit", "off"})
+		all = append(all, [2]string{synchronousCommit, "off"})
 	}
 	if config.ReadOnly {
 		all = append(all, [2]string{"default_transaction_read_only", "on"})
@@ -139,8 +140,17 @@ func sessionSettings(config Config, settings pq.Config) string {
 			fmt.Fprintf(&b, "set %s = '%s'; ", s[0], s[1])
 		}
 	}
+	if !config.relaxed() && !setByDSN(settings, synchronousCommit) {
+		b.WriteString(durably)
+	}
 	return b.String()
 }
+
+const synchronousCommit = "synchronous_commit"
+
+// durably makes commits wait for the disk where server, database or role do not ask for that. Those that ask for more, for a
+// standby, keep that.
+const durably = "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'; "
 
 func setByDSN(settings pq.Config, name string) bool {
 	for key := range settings.Runtime {

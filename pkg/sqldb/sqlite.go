@@ -31,7 +31,7 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{config: config, dialect: SQLite, location: path, path: path}
+	db := &DB{config: config, dialect: SQLite, location: path, path: path, lazy: config.relaxed()}
 	if _, missing := os.Stat(path); config.MustExist && errors.Is(missing, fs.ErrNotExist) {
 		return nil, fault.New(fault.Environment, "connection %s: there is no database file %s", config.Name, path).
 			WithCode(NoSuchFile).WithHint("no step writes through this connection, so the file is not made; relative paths start at the folder of the definition")

@@ -118,9 +118,10 @@ func (tx *Tx) Commit(ctx context.Context) error {
 	return err
 }
 
-// CommitDurable is Commit that waits until the disk has it, and all commits before it, also where durability is relaxed.
+// CommitDurable is Commit that waits until the disk has it, and all commits before it, also where durability is relaxed, or
+// the connection string says otherwise.
 func (tx *Tx) CommitDurable(ctx context.Context) error {
-	if !tx.conn.db.config.relaxed() {
+	if !tx.conn.db.lazy {
 		return tx.Commit(ctx)
 	}
 	if isPostgres(tx.Dialect()) {
