@@ -39,6 +39,8 @@ type DB struct {
 	path     string // of the SQLite file; empty for a server
 	pool     *sql.DB
 	lazy     bool // a commit need not be on the disk when it returns
+	// roomToSort is what a snapshot of PostgreSQL begins with besides.
+	roomToSort string
 }
 
 // Querier is what a DB, a Conn and a Tx have in common, so that a caller owns the transaction.

@@ -27,6 +27,9 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 		pool:     sql.OpenDB(&postgresConnector{config: settings, session: sessionSettings(config, settings)}),
 		lazy:     config.relaxed() || setByDSN(settings, synchronousCommit),
 	}
+	if !setByDSN(settings, "work_mem") {
+		db.roomToSort = roomToSort
+	}
 	db.limitPool()
 	if err := db.pool.PingContext(ctx); err != nil {
 		_ = db.pool.Close()
@@ -151,6 +154,11 @@ const synchronousCommit = "synchronous_commit"
 // durably makes commits wait for the disk where server, database or role do not ask for that. Those that ask for more, for a
 // standby, keep that.
 const durably = "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'; "
+
+// roomToSort lets the query of a snapshot, which is read to its end, sort in memory. With the 4 MB that PostgreSQL grants by
+// default it takes an index in the order of the key instead, and fetches the rows of a large table one by one from all over
+// it. More that the session has it keeps.
+const roomToSort = "select set_config('work_mem', '32MB', true) where pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('32MB')"
 
 func setByDSN(settings pq.Config, name string) bool {
 	for key := range settings.Runtime {

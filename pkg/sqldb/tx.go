@@ -42,7 +42,7 @@ const beginPostgres = "begin isolation level read committed"
 func (c *Conn) BeginSnapshot(ctx context.Context) (*Tx, error) {
 	if isPostgres(c.db.dialect) {
 		// It holds no lock that anybody waits for, and its reader may be slow.
-		return c.begin(ctx, "begin isolation level repeatable read, read only; set local idle_in_transaction_session_timeout = 0")
+		return c.begin(ctx, "begin isolation level repeatable read, read only; set local idle_in_transaction_session_timeout = 0; "+c.db.roomToSort)
 	}
 	tx, err := c.begin(ctx, "begin deferred")
 	if err != nil {

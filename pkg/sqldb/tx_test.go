@@ -105,6 +105,25 @@ func TestRollbackWorksAfterItsContextEnded(t *testing.T) {
 	})
 }
 
+func TestSnapshotHasRoomToSortUnlessTheConnectionSaysHowMuch(t *testing.T) {
+	t.Parallel()
+	dsn := sqltest.Schema(t)
+	for _, c := range []struct{ setting, want string }{{"", "32MB"}, {"&work_mem=2MB", "2MB"}, {"&work_mem=1GB", "1GB"}} {
+		conn := held(t, open(t, "postgres", dsn+c.setting))
+		tx, err := conn.BeginSnapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantTexts(t, tx, "show work_mem", c.want)
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := texts(t, conn, "show work_mem")[0]; c.setting == "" && got == c.want {
+			t.Errorf("the session keeps work_mem %s behind the snapshot", got)
+		}
+	}
+}
+
 func TestSnapshotSeesOneStateAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, driver, dsn string) {
