@@ -92,11 +92,8 @@ func runShow(a *app, c *cobra.Command, which string) error {
 func newShowDocument(d *meta.Details, lanes []meta.LaneCheckpoint) showDocument {
 	e := d.Execution
 	var sum batch.Counters
-	document := showDocument{Definition: definitionDocument{e.Definition.Path, e.Definition.Hash}, Context: e.Context, Newest: d.Newest,
+	document := showDocument{Definition: definitionDocument{e.Definition.Path, e.Definition.Hash}, Context: e.Context.Exported(), Newest: d.Newest,
 		Steps: []showStep{}, Lanes: []laneDocument{}}
-	if document.Context == nil {
-		document.Context = batch.Context{}
-	}
 	for _, s := range e.Steps {
 		if !s.IsPartition() { // its counts are in those of its step
 			sum = sum.Add(s.Counters)
@@ -130,8 +127,9 @@ func writeDetails(to io.Writer, d *meta.Details, lanes []meta.LaneCheckpoint) {
 	for _, p := range e.Parameters {
 		fmt.Fprintf(w, "parameter\t%s=%s (%s%s)\n", p.Name, shown[p.Name], p.Type, notIdentifying(p))
 	}
-	for _, name := range sortedKeys(e.Context) {
-		fmt.Fprintf(w, "context\t%s=%s\n", name, e.Context[name])
+	exported := e.Context.Exported() // the rest is the engine's
+	for _, name := range sortedKeys(exported) {
+		fmt.Fprintf(w, "context\t%s=%s\n", name, exported[name])
 	}
 	for _, l := range lanes {
 		fmt.Fprintf(w, "checkpoint\t%s: %s, %s records read, saved %s\n", l.Lane.Step, l.Checkpoint.Phase, grouped(l.Checkpoint.Ordinal), localTime(l.Updated))

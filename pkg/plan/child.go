@@ -35,17 +35,27 @@ type childRecord struct {
 
 const childKey = "child"
 
+// childOf returns what a step execution remembers of its child; begun is false where it has none.
+func childOf(step *batch.StepExecution) (record childRecord, begun bool, err error) {
+	raw := step.Context.Kept()[childKey]
+	if raw == nil {
+		return record, false, nil
+	}
+	err = json.Unmarshal(raw, &record)
+	return record, true, err
+}
+
 func (a *assembly) child(ctx context.Context, s *job.Step, step *batch.StepExecution, stop <-chan struct{}) (string, error) {
 	conf, err := a.childConf(s, step)
 	if err != nil {
 		return "", err
 	}
-	record := childRecord{Path: string(conf.Path), Params: map[string]string{}}
-	begun := step.Context.Kept()[childKey]
-	if begun != nil {
-		if err := json.Unmarshal(begun, &record); err != nil {
-			return "", err
-		}
+	record, begun, err := childOf(step)
+	if err != nil {
+		return "", err
+	}
+	if !begun {
+		record = childRecord{Path: string(conf.Path), Params: map[string]string{}}
 	}
 	p, err := a.prepareChild(s, conf, &record)
 	if err != nil {
@@ -65,7 +75,7 @@ func (a *assembly) child(ctx context.Context, s *job.Step, step *batch.StepExecu
 		}
 		request.Restart = ended.Newest
 	}
-	return a.runChild(ctx, step, p, request, record, stop, begun != nil)
+	return a.runChild(ctx, step, p, request, record, stop, begun)
 }
 
 // childConf decodes what the step says of its child.

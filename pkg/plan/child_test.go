@@ -43,3 +43,19 @@ steps:
 		t.Errorf("rows: %s, want 4 once each", got)
 	}
 }
+
+// What a parent goes on with is not a choice beside it.
+func TestRestartOfTheOnlyCandidateIsThatOfTheParent(t *testing.T) {
+	t.Parallel()
+	p := newSidePlace(t, "sqlite", sqltest.SQLite(t))
+	p.write(t, "child.yaml", "job: child\nsteps:\n  - {name: look, tasklet: {type: files, exists: there.txt}}\n")
+	p.write(t, "job.yaml", "job: parent\nsteps:\n  - {name: all, job: {path: child.yaml}}\n")
+	if _, _, err := p.run(t); err == nil {
+		t.Fatal("want an error")
+	}
+	p.write(t, "there.txt", "")
+	o, _, err := p.restart(t, Drift{})
+	if err != nil || o.Execution.Instance.Name != "parent" {
+		t.Errorf("got %v", err)
+	}
+}

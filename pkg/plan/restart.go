@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -76,6 +77,9 @@ func (e *Engine) find(ctx context.Context, which string) (*batch.JobExecution, *
 // onlyCandidate returns the id of the one execution that can be restarted, of a job or of all.
 func onlyCandidate(ctx context.Context, store *meta.Store, job string) (int64, error) {
 	candidates, err := store.Candidates(ctx, job)
+	if err == nil && len(candidates) > 1 {
+		candidates, err = withoutChildren(ctx, store, candidates)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -91,6 +95,26 @@ func onlyCandidate(ctx context.Context, store *meta.Store, job string) (int64, e
 	}
 	return 0, fault.New(fault.Definition, "%d executions can be restarted: %s", len(candidates), strings.Join(lines, ", ")).
 		WithCode("ambiguous").WithHint("name one: batchctl restart %d", candidates[0].Execution.ID)
+}
+
+// withoutChildren leaves out what another candidate has started as a step of its own, and goes on with when it is
+// restarted itself.
+func withoutChildren(ctx context.Context, store *meta.Store, candidates []meta.ExecutionSummary) ([]meta.ExecutionSummary, error) {
+	children := map[int64]bool{}
+	for _, c := range candidates {
+		details, err := store.Execution(ctx, c.Execution.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, step := range details.Execution.Steps {
+			record, _, err := childOf(step)
+			if err != nil {
+				return nil, err
+			}
+			children[record.Execution] = true
+		}
+	}
+	return slices.DeleteFunc(candidates, func(c meta.ExecutionSummary) bool { return children[c.Execution.ID] }), nil
 }
 
 // onlyRunning returns the id of the one execution that is running, of a job or of all: it may be waited for, and be
