@@ -170,7 +170,7 @@ var sqliteDriver = sync.OnceValues(newSQLiteDriver)
 
 func newSQLiteDriver() (*sqlite.Driver, error) {
 	d := new(sqlite.Driver)
-	if err := registerHandles(); err != nil {
+	if err := setUpSQLite(); err != nil {
 		return nil, err
 	}
 	for name, f := range decimalFunctions() {

@@ -4,11 +4,9 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"sync"
 	"unsafe"
 
 	"modernc.org/libc"
-	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 
 	"batchctl/pkg/fault"
@@ -38,7 +36,7 @@ type sqliteConn struct {
 // to itself; SQLite hands it to automatic extensions, and to functions that extensions register.
 const handleFunction = "batchctl_handle"
 
-// newSQLiteConn finds the handle of a connection that was opened after registerHandles.
+// newSQLiteConn finds the handle of a connection that was opened after setUpSQLite.
 func newSQLiteConn(ctx context.Context, conn driver.Conn) (*sqliteConn, error) {
 	c := &sqliteConn{sqliteDriverConn: conn.(sqliteDriverConn)}
 	rows, err := c.QueryContext(ctx, "select "+handleFunction+"()", nil)
@@ -92,54 +90,6 @@ func (c *sqliteConn) lock() (unlock func()) {
 	lib.Xsqlite3_mutex_enter(c.tls, mutex)
 	return func() { lib.Xsqlite3_mutex_leave(c.tls, mutex) }
 }
-
-// sqliteError is an error of SQLite's, in the driver's words.
-type sqliteError struct {
-	text string
-	code int
-}
-
-// Error returns the text.
-func (e *sqliteError) Error() string { return e.text }
-
-// Code returns the extended result code.
-func (e *sqliteError) Code() int { return e.code }
-
-// failed returns the error of a call that returned code; nil for SQLITE_OK.
-func (c *sqliteConn) failed(code int32) error {
-	if code == lib.SQLITE_OK {
-		return nil
-	}
-	general, text := libc.GoString(lib.Xsqlite3_errstr(c.tls, code)), libc.GoString(lib.Xsqlite3_errmsg(c.tls, c.db))
-	if text != general {
-		text = general + ": " + text
-	}
-	return &sqliteError{text, int(code)}
-}
-
-// fromSQLite returns the error of SQLite's that err is or wraps, the driver's or ours; nil where there is none.
-func fromSQLite(err error) interface {
-	error
-	Code() int
-} {
-	if e := (*sqlite.Error)(nil); errors.As(err, &e) {
-		return e
-	}
-	if e := (*sqliteError)(nil); errors.As(err, &e) {
-		return e
-	}
-	return nil
-}
-
-// registerHandles gives each connection that is opened from now on, by whatever part of the process, handleFunction.
-var registerHandles = sync.OnceValue(func() error {
-	tls := libc.NewTLS()
-	defer tls.Close()
-	if code := lib.Xsqlite3_auto_extension(tls, functionPointer(addHandleFunction)); code != lib.SQLITE_OK {
-		return fault.New(fault.Internal, "register an SQLite extension: %d", code)
-	}
-	return nil
-})
 
 // addHandleFunction is an entry point of an extension (sqlite3_auto_extension).
 func addHandleFunction(tls *libc.TLS, db, _, _ uintptr) int32 {
