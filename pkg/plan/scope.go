@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"batchctl/pkg/batch"
@@ -63,7 +64,7 @@ func (l liveInput) Explain(name string) error {
 
 // checkHeader refuses outputs that are to have the header of an input that has none.
 func checkHeader(s *job.Step) error {
-	if _, record := s.Reader.Body.Get("header_record"); record || s.Reader.Type == "csv" {
+	if _, record := s.Reader.Body.Get("header_record"); record || slices.Contains([]string{"csv", "fixed", "lines"}, s.Reader.Type) {
 		return nil
 	}
 	asking := asksForHeader(s.Writer.Node)
@@ -74,7 +75,7 @@ func checkHeader(s *job.Step) error {
 		return nil
 	}
 	return asking.Errorf("${%s}: the input of reader %s has no header", inputHeader, s.Reader.Type).WithCode("unknown_name").
-		WithHint("only files of csv, and those with a header_record, have one; write the text out")
+		WithHint("only csv, fixed and lines, and files with a header_record, have one; write the text out")
 }
 
 // asksForHeader returns the text in a component's definition that the input's header stands in, the zero Node where there is

@@ -7,18 +7,15 @@ import (
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
+	"batchctl/pkg/format"
 	"batchctl/pkg/record"
 )
 
 // enterFile passes over the beginning of a file, reads its header record and its header, and binds the columns at the first one. A file
 // without any line has no header and needs none.
 func (r *csvReader) enterFile() error {
-	for range r.conf.SkipLines {
-		if err := r.scan.SkipLine(); err == io.EOF {
-			break
-		} else if err != nil {
-			return err
-		}
+	if err := skipLines(r.scan, r.conf.SkipLines); err != nil {
+		return err
 	}
 	if err := r.head.read(r.fileSource); err != nil {
 		return err
@@ -35,6 +32,18 @@ func (r *csvReader) enterFile() error {
 		return r.otherColumns(names)
 	}
 	return r.bind(names)
+}
+
+// skipLines passes over lines, as many as there are.
+func skipLines(scan *format.CSVReader, n int) error {
+	for range n {
+		if err := scan.SkipLine(); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // named reports whether the names of the columns come from the header.

@@ -84,8 +84,11 @@ func taking(t testing.TB, base, yaml string, share json.RawMessage) batch.Reader
 
 // sourceOf returns the files of a reader.
 func sourceOf(r batch.Reader) *fileSource {
-	if c, ok := r.(*csvReader); ok {
-		return c.fileSource
+	switch r := r.(type) {
+	case *csvReader:
+		return r.fileSource
+	case *lineReader:
+		return r.fileSource
 	}
 	return r.(*objectReader).fileSource
 }
@@ -133,6 +136,8 @@ func nastyFiles(t testing.TB) (base string, readers map[string]string) {
 		"trailer":  `{type: csv, path: trailer.csv, skip_lines: 1, comment: "#", columns: {id: int}, trailer: {match: ^END}}`,
 		"record":   `{type: csv, path: record.csv, skip_lines: 1, columns: {id: int}, header_record: {match: ^HEAD, columns: [kind, made], add: [made]}}`,
 		"objects":  `{type: jsonl, path: record.jsonl, columns: {id: int, name: text, n: json}, header_record: {match: head, columns: {head: int}, add: [head]}}`,
+		"lines":    `{type: lines, path: nasty.csv, skip_lines: 1, match: '^(?P<id>[^,]*),?(?P<name>[^,]*),?(?P<n>.*)$', columns: {id: int}}`,
+		"fixed":    `{type: fixed, path: nasty.csv, lenient: true, columns: {id: {at: 1, type: int}, name: {at: 2-4}, n: {at: 5-}}}`,
 		"jsonl":    `{type: jsonl, path: nasty.jsonl, columns: {id: int, name: text, n: json}}`,
 	}
 }
