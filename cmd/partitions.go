@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"batchctl/pkg/batch"
@@ -37,7 +36,7 @@ func writePartitions(w io.Writer, e *batch.JobExecution) {
 
 // comparePartitions orders load:partition2 before load:partition10.
 func comparePartitions(a, b string) int {
-	stepA, _, _ := strings.Cut(a, ":")
-	stepB, _, _ := strings.Cut(b, ":")
+	stepA := batch.WholeOf(a)
+	stepB := batch.WholeOf(b)
 	return cmp.Or(cmp.Compare(stepA, stepB), cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }

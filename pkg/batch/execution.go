@@ -81,9 +81,6 @@ func (s *StepExecution) MarkTasklet() {
 // IsTasklet reports whether the step does one thing instead of streaming records.
 func (s *StepExecution) IsTasklet() bool { return s.Context[EngineKey+typeKey] != nil }
 
-// IsPartition reports whether this is a share of a partitioned step, STEP:SHARE, whose counts are in those of STEP.
-func (s *StepExecution) IsPartition() bool { return strings.Contains(s.Name, ":") }
-
 // Context is the small values kept per job or step execution and handed to later steps and to restarts: JSON scalars.
 type Context map[string]json.RawMessage
 

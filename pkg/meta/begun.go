@@ -3,7 +3,6 @@ package meta
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
@@ -106,38 +105,33 @@ func (l *targetLedger) forgetLane(ctx context.Context, tx *sqldb.Tx, lane batch.
 
 const ofFamily = " where job = ? and instance = ? and visit = ? and (step = ? or substr(step, 1, ?) = ?)"
 
-// begunLanes also returns lanes whose first chunk may have been committed, where there are intents. A step and its shares
-// have the name of the step before a colon.
+// begunLanes also returns lanes whose first chunk may have been committed, where there are intents.
 func begunLanes(ctx context.Context, q sqldb.Querier, step batch.StepKey, intents bool) (found []Begun, err error) {
 	started := "seq > 0"
 	if intents {
 		started = `(seq > 0 or exists (select 1 from BATCHCTL_INTENT i where i.job = c.job and i.instance = c.instance
 			and i.step = c.step and i.visit = c.visit and i.lane = c.lane and i.seq > 0))`
 	}
-	whole := wholeOf(step.Step)
+	whole := batch.WholeOf(step.Step)
+	ofShares := batch.ShareName(whole, "")
 	err = each(ctx, q, func(rows *sqldb.Rows) error {
 		var b Begun
 		err := rows.Scan(&b.Step, &b.Lane, &b.Repository, &b.Epoch, &b.Sequence, &b.Ordinal, &b.Phase)
 		found = append(found, b)
 		return err
 	}, "select step, lane, repository, epoch, seq, ordinal, phase from "+targetTable+" c"+ofFamily+" and "+started+" order by step, lane",
-		step.Job, step.Instance, step.Visit, whole, len(whole)+1, whole+":") // names are ASCII
+		step.Job, step.Instance, step.Visit, whole, len(ofShares), ofShares) // names are ASCII
 	return found, err
 }
 
-func wholeOf(step string) string {
-	whole, _, _ := strings.Cut(step, ":")
-	return whole
-}
-
 // IsShare reports whether the lane is one of a share.
-func (b Begun) IsShare() bool { return b.Step != wholeOf(b.Step) }
+func (b Begun) IsShare() bool { return batch.IsShareName(b.Step) }
 
 // checkDivision refuses to claim a step as a whole that has come somewhere in shares, or a share of one that has come
 // somewhere as a whole: what is there would be loaded once more. Where a claim of the whole forgets what there is, it
 // forgets that.
 func (l *targetLedger) checkDivision(ctx context.Context, tx *sqldb.Tx, step batch.StepKey) error {
-	share := Begun{Step: step.Step}.IsShare()
+	share := batch.IsShareName(step.Step)
 	if l.options.Fresh && !share {
 		return l.forget(ctx, tx, step, Begun.IsShare)
 	}

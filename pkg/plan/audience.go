@@ -193,20 +193,10 @@ func (l *audience) tell(e event) {
 	e.Text = l.engine.Secrets.Redact(fault.Printable(headline + " " + e.Text))
 	e.summary.Event = &e.EventSummary
 	for _, one := range l.all {
-		if slices.Contains(one.On, e.Name) && (e.only == nil || e.only == one) && (one.step == "" || one.step == stepOf(e.Step)) {
+		if slices.Contains(one.On, e.Name) && (e.only == nil || e.only == one) && (one.step == "" || one.step == batch.WholeOf(e.Step)) {
 			one.take(e)
 		}
 	}
-}
-
-// stepOf is the step that a step execution belongs to, which may be that of one of its partitions.
-func stepOf(name string) string {
-	for i := range name {
-		if name[i] == ':' {
-			return name[:i]
-		}
-	}
-	return name
 }
 
 func shownValues(parameters []batch.Parameter) []batch.Parameter {

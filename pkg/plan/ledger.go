@@ -32,7 +32,7 @@ func (a *assembly) key(s *job.Step, share *runner.Share, visit int) batch.StepKe
 		Repository: a.store.ID(), Job: a.execution.Instance.Name, Instance: a.execution.Instance.Key, Step: s.Name, Visit: visit,
 	}
 	if share != nil {
-		key.Step += ":" + share.Name
+		key.Step = batch.ShareName(s.Name, share.Name)
 	}
 	return key
 }

@@ -3,7 +3,6 @@ package plan
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
@@ -66,7 +65,7 @@ func (l *onlyHere) check(ctx context.Context, step batch.StepKey) error {
 func (p place) of(ctx context.Context, step batch.StepKey) ([]meta.Begun, error) {
 	all, err := p.begun(ctx, step)
 	return slices.DeleteFunc(all, func(b meta.Begun) bool {
-		return strings.Contains(step.Step, ":") && strings.Contains(b.Step, ":") && b.Step != step.Step
+		return batch.IsShareName(step.Step) && batch.IsShareName(b.Step) && b.Step != step.Step
 	}), err
 }
 

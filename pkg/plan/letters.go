@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
-	"strings"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
@@ -316,5 +315,5 @@ func (s *letterSource) letter(row record.Record, err error, part lettersPart) (f
 
 // ofStep reports whether a letter is a step's, or one of its partitions', whose names are step:partition.
 func ofStep(letter, step string) bool {
-	return letter == "" || letter == step || strings.HasPrefix(letter, step+":")
+	return letter == "" || batch.WholeOf(letter) == step
 }

@@ -3,7 +3,6 @@ package plan
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"batchctl/pkg/batch"
@@ -101,7 +100,7 @@ func begunSummary(e *batch.JobExecution, secrets *config.Secrets, place string) 
 func SummarizeStep(s *batch.StepExecution, execution int64) StepSummary {
 	whole := ""
 	if s.IsPartition() {
-		whole, _, _ = strings.Cut(s.Name, ":")
+		whole = batch.WholeOf(s.Name)
 	}
 	var times *batch.Times
 	if s.Times != (batch.Times{}) {

@@ -133,7 +133,7 @@ func (p *partitions) sideBySide(fn func(i int)) {
 // write runs a share until all is written, and where nothing is to be held back until it is published.
 func (p *partitions) write(ctx context.Context, share Share) *worker {
 	w := &worker{step: p.step.Partition.Worker(share)}
-	w.step.Name = p.step.Name + ":" + share.Name
+	w.step.Name = batch.ShareName(p.step.Name, share.Name)
 	w.step.share = &share
 	w.step.manager, w.step.group, w.step.until, w.step.hold = p.step.Name, p.group, p.until, p.hold
 	last := p.lastOf(w.step.Name, p.execution.Visit, share.Since)
