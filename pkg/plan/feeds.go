@@ -12,6 +12,9 @@ import (
 func (p *prepared) fedBy(earlier, step *job.Step) (path string, table writtenTable) {
 	written := paths(p.stepNames(earlier), p.place.Base, earlier.Writer.Node)
 	for _, pattern := range paths(p.stepNames(step), p.place.Base, step.Reader.Node) {
+		if pattern == standardStream {
+			continue
+		}
 		for _, path := range written {
 			if matched, err := filepath.Match(pattern, path); path == pattern || err == nil && matched {
 				return path, writtenTable{}

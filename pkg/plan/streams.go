@@ -56,7 +56,11 @@ func (p *prepared) checkStandardOutput(s *job.Step) error {
 		return nil
 	}
 	at := pathOf(s.Writer)
+	written := slices.DeleteFunc(paths(p.stepNames(s), p.place.Base, s.Writer.Node), func(path string) bool { return path != standardStream })
 	switch {
+	case len(written) > 1:
+		return at.Errorf("%d writers of one step to standard output: what they write would be mixed", len(written)).WithCode("stream_output").
+			WithHint("write all but one of them to files")
 	case s.Partition != nil:
 		return at.Errorf("several partitions cannot write to standard output: their records would be mixed").WithCode("stream_output").
 			WithHint("name a file for each, with ${partition.name} in its path")

@@ -172,12 +172,12 @@ func (w *stdoutWriter) State() (batch.State, error) {
 	return json.Marshal(state)
 }
 
-// Flush sends what was written.
+// Flush sends what State has covered. What was written since belongs to an attempt that has not held yet.
 func (w *stdoutWriter) Flush(ctx context.Context, _ batch.Tx) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return w.send(len(w.held))
+	return w.send(w.kept)
 }
 
 // Finish writes what stands behind the last record and, where there was none, what stands before the first.
@@ -195,7 +195,7 @@ func (w *stdoutWriter) Finish(ctx context.Context) error {
 	if dst, err = w.layout.end(dst); err != nil {
 		return err
 	}
-	w.held = dst
+	w.held, w.kept = dst, len(dst)
 	w.state.Begun, w.state.Finished = true, true
 	return nil
 }

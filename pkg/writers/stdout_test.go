@@ -47,8 +47,15 @@ func TestStandardOutputGetsWhatHeld(t *testing.T) {
 			if out.Len() > 0 {
 				t.Errorf("sent before anything was flushed: %q", out.String())
 			}
-			must(w.Open(ctx, held))
+			must(w.Flush(ctx, nil))
+			begun := out.Len()
+			must(w.Open(ctx, held)) // the attempt failed
 			must(w.Write(ctx, nil, rows[1:]))
+			if out.Len() != begun {
+				t.Errorf("rows of an attempt that did not hold were sent: %q", out.String())
+			}
+			_, err = w.State()
+			must(err)
 			must(w.Flush(ctx, nil))
 			must(w.(batch.Publisher).Finish(ctx))
 			must(w.Flush(ctx, nil))
