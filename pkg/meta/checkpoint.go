@@ -44,7 +44,8 @@ func foreignStep(row checkpointRow, step batch.StepKey) error {
 }
 
 func fenced(lane batch.LaneKey) error {
-	return fault.Wrap(fault.Environment, batch.ErrFenced, "step %s, lane %d", lane.Step, lane.Lane)
+	return fault.Wrap(fault.Environment, batch.ErrFenced, "step %s, lane %d", lane.Step, lane.Lane).
+		WithHint("what was not committed by then is dropped; batchctl list shows who goes on with the instance")
 }
 
 // undone is an error of an attempt of which nothing holds.

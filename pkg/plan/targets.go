@@ -92,7 +92,7 @@ func (e *Engine) recordedConnection(p *prepared, execution *batch.JobExecution, 
 		return there, nil
 	}
 	return c, fault.New(fault.Environment, "the password of connection %s was not recorded, and %s has no such connection any more",
-		name, execution.Definition.Path)
+		name, execution.Definition.Path).WithHint("purge --targets=false leaves the checkpoints in it where they are")
 }
 
 // connections are the names of the connections that a definition's steps write into.
@@ -154,7 +154,8 @@ func (t *targets) connect(c sqldb.Config) (*sqldb.DB, error) {
 	switch _, err := os.Stat(path); {
 	case c.DSN == "":
 		// The connection is off, and was when the instance ran, or the variable that it comes from is not set here.
-		o.err = fault.New(fault.Environment, "connection %s is off: its dsn is empty", c.Name).WithCode("connection_off")
+		o.err = fault.New(fault.Environment, "connection %s is off: its dsn is empty", c.Name).WithCode("connection_off").
+			WithHint("set the variable that it comes from; or purge with --targets=false, which leaves the checkpoints in it where they are")
 	case c.Driver == "sqlite" && os.IsNotExist(err):
 	default:
 		o.db, o.err = sqldb.Open(t.ctx, c)

@@ -3,6 +3,10 @@ package plan
 import (
 	"context"
 	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/catalog"
@@ -41,7 +45,23 @@ func (a *assembly) verifyOne(ctx context.Context, c *job.Check, env *catalog.Env
 	if holds {
 		return nil
 	}
-	return fault.Wrap(fault.Validation, runner.ErrCheckFailed, "%s", checkText(c)).WithCode("check_failed").At(c.Node.Position())
+	return fault.Wrap(fault.Validation, runner.ErrCheckFailed, "%s", checkText(c)).WithCode("check_failed").At(c.Node.Position()).
+		WithHint("%sa restart evaluates the check again", countersIn(c.Rule.Source, env.Scope))
+}
+
+var counterNames = regexp.MustCompile(`\bcounters\.[a-z_]+`)
+
+// countersIn says what the counters are that a rule names: "counters.read_count is 5; ".
+func countersIn(rule string, scope config.Scope) string {
+	var b strings.Builder
+	names := counterNames.FindAllString(rule, -1)
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if v, known := scope.Lookup(name); known == config.Now {
+			fmt.Fprintf(&b, "%s is %s; ", name, v.AppendCanonical(nil))
+		}
+	}
+	return b.String()
 }
 
 // checkText is what a check that does not hold is called.

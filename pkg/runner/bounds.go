@@ -74,7 +74,8 @@ func (s *stream) pause(ctx context.Context, pause time.Duration) error {
 // verify evaluates what must hold at the end of a step, before its output is published.
 func verify(ctx context.Context, step *Step, execution *batch.StepExecution) error {
 	if step.FailOnEmpty && execution.Total.Read+execution.Total.ReadSkip == 0 {
-		return fault.Wrap(fault.Validation, ErrNothingRead, "fail_on_empty")
+		return fault.Wrap(fault.Validation, ErrNothingRead, "fail_on_empty").
+			WithHint("see whether the input is there, and whole; a restart reads it again")
 	}
 	if step.Check == nil {
 		return nil

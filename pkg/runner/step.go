@@ -169,7 +169,8 @@ func (t *thread) repeated(ctx context.Context, last *batch.StepExecution) result
 
 func (t *thread) checkStartLimit(step *Step) error {
 	if count := t.started(step.Name); step.StartLimit > 0 && count >= step.StartLimit {
-		return fault.New(fault.Definition, "it was started %d times already, and start_limit is %d", count, step.StartLimit)
+		return fault.New(fault.Definition, "it was started %d times already, and start_limit is %d", count, step.StartLimit).
+			WithHint("raise start_limit and restart with --accept-changes; or give the instance up with batchctl abandon")
 	}
 	return nil
 }
