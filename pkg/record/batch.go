@@ -10,7 +10,11 @@ type Batch struct {
 	values []Value
 	ends   []int32 // ends[i] is where row i ends in values
 	from   []int32 // from[i] is the index of the input row that row i came from
+	expect int     // rows that are about to come; 0: not known
 }
+
+// Expect says how many rows the batch will hold, so that its memory does not grow beyond that.
+func (b *Batch) Expect(rows int) { b.expect = rows }
 
 // Len returns the number of rows.
 func (b *Batch) Len() int { return len(b.ends) }
@@ -29,9 +33,7 @@ func (b *Batch) Add(n, from int) []Value {
 		panic("record: a batch holds at most 2^31-1 values")
 	}
 	if cap(b.values)-start < n {
-		grown := make([]Value, start, max(2*cap(b.values), start+n, 1024))
-		copy(grown, b.values)
-		b.values = grown
+		b.grow(n)
 	}
 	b.values = b.values[:start+n]
 	b.ends = append(b.ends, int32(start+n))
@@ -39,6 +41,20 @@ func (b *Batch) Add(n, from int) []Value {
 	row := b.values[start : start+n : start+n]
 	clear(row)
 	return row
+}
+
+// grow makes room for n more values, and for as many as there are besides.
+func (b *Batch) grow(n int) {
+	need, size := len(b.values)+n, max(2*cap(b.values), 1024)
+	if all := b.expect * n; all >= need {
+		size = min(size, all)
+		if 8*len(b.ends) >= b.expect { // it will be full: what is grown through on the way there is garbage
+			size = all
+		}
+	}
+	grown := make([]Value, len(b.values), max(size, need))
+	copy(grown, b.values)
+	b.values = grown
 }
 
 // Truncate drops the rows from index n on: a row that turned out to be wrong while it was filled.

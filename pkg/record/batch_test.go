@@ -171,3 +171,33 @@ func TestGrowingKeepsASchemaOpen(t *testing.T) {
 		t.Error("a column may not stand twice")
 	}
 }
+
+func TestBatchTakesNoMoreMemoryThanTheRowsItExpects(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name                       string
+		expect, rows, fields, most int
+	}{
+		{"as many as expected", 1000, 1000, 10, 10_000},
+		{"few of many", 1_000_000, 10, 10, 1024},
+		{"more than expected", 10, 1000, 3, 2 * 3000},
+		{"not known", 0, 1000, 10, 2 * 10_000},
+	} {
+		var b Batch
+		b.Expect(c.expect)
+		for i := range c.rows {
+			row := b.Add(c.fields, i)
+			for k := range row {
+				row[k] = OfInt(int64(i*c.fields + k))
+			}
+		}
+		if cap(b.values) > c.most {
+			t.Errorf("%s: room for %d values, want at most %d", c.name, cap(b.values), c.most)
+		}
+		for i := range c.rows {
+			if row := b.Row(i); len(row.Values) != c.fields || row.At(c.fields-1).Int() != int64((i+1)*c.fields-1) {
+				t.Fatalf("%s: row %d is %v", c.name, i, row.Values)
+			}
+		}
+	}
+}

@@ -10,6 +10,14 @@ type Chunk struct {
 	stages  []*Batch // rows on their way from one processor to the next
 }
 
+// NewChunk returns a chunk that about so many rows are to come into.
+func NewChunk(rows int) *Chunk {
+	c := new(Chunk)
+	c.In.Expect(rows)
+	c.Out.Expect(rows)
+	return c
+}
+
 // Stage returns the batch between processor i and the next one. Its texts live as long as the chunk.
 func (c *Chunk) Stage(i int) *Batch {
 	for len(c.stages) <= i {

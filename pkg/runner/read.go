@@ -82,7 +82,7 @@ func (s *stream) newSource(step *Step) *source {
 		s.meter.staff(workers, 1)
 	}
 	for range chunks {
-		source.free <- new(record.Chunk)
+		source.free <- record.NewChunk(step.Chunk)
 	}
 	return source
 }
