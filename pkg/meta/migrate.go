@@ -16,7 +16,7 @@ type repository struct {
 	lockFolder string // id of the folder that was used last
 }
 
-// migrate brings the schema to the current version, one transaction for each step, and returns the repository's row.
+// migrate brings the schema to the current version and returns the repository's row.
 func (s *Store) migrate(ctx context.Context) (repository, error) {
 	for {
 		row, err := s.schemaState(ctx)
@@ -67,7 +67,7 @@ func (s *Store) readRepository(ctx context.Context, q sqldb.Querier) (row reposi
 	return row, nil
 }
 
-// migrateOnce takes the schema one version further. Another process may have done so since it was looked at.
+// migrateOnce takes the schema one version further, and a new one all the way, in one commit instead of many. Another process may have done so since it was looked at.
 func (s *Store) migrateOnce(ctx context.Context, tx *sqldb.Tx) error {
 	if err := sqldb.Lock(ctx, tx, "batchctl repository schema"); err != nil {
 		return err
@@ -76,11 +76,15 @@ func (s *Store) migrateOnce(ctx context.Context, tx *sqldb.Tx) error {
 	if err != nil {
 		return err
 	}
+	fresh := row.version == 0
 	for _, m := range s.options.migrations {
 		if m.version != row.version+1 {
 			continue
 		}
-		return s.apply(ctx, tx, m)
+		if err := s.apply(ctx, tx, m); err != nil || !fresh {
+			return err
+		}
+		row.version = m.version
 	}
 	return nil
 }
