@@ -301,6 +301,31 @@ func TestCopyCarriesEveryText(t *testing.T) {
 	}
 }
 
+func TestCopyAllocatesNothingForARow(t *testing.T) {
+	db := open(t, "postgres", sqltest.Schema(t))
+	mustExec(t, db, "create table t (i int, a text, d numeric(12,2), z timestamptz)")
+	tx := begin(t, held(t, db))
+	row := []record.Value{record.OfInt(70000), text("some text, \\ and more"), decimal(t, "12.50").WithText("12.50"), text("2026-11-20T10:00:00Z")}
+	columns := []string{"i", "a", "d", "z"}
+	const rows = 1000
+	allocations := testing.AllocsPerRun(10, func() {
+		n, err := tx.CopyIn(t.Context(), "t", columns, func(w *sqldb.CopyWriter) error {
+			for range rows {
+				if err := w.Row(row); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil || n != rows {
+			t.Fatalf("copied %d rows (%v)", n, err)
+		}
+	})
+	if allocations > rows/10 {
+		t.Errorf("%v allocations for %d rows", allocations, rows)
+	}
+}
+
 func TestCopyOfNothing(t *testing.T) {
 	t.Parallel()
 	db := open(t, "postgres", sqltest.Schema(t))
