@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -207,4 +209,36 @@ func eachSetting(t *testing.T, test func(t *testing.T, p *crashPlace, driver str
 		t.Parallel()
 		test(t, &crashPlace{dsn: sqltest.Postgres(t)}, "postgres", batchtest.Point{Name: "intent.committed", N: 1})
 	})
+}
+
+func TestStepWithAnotherNameIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, at := range map[string]batchtest.Point{
+		"behind its first commit":    {Name: "ledger.commit.after", N: 1},
+		"before its first commit":    {Name: "ledger.commit.before", N: 1},
+		"behind all but its publish": {Name: "ledger.commit.after", N: 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newSettingPlace(t, "sqlite", "")
+			p.setting(t, "sqlite", "target", "")
+			if _, err := p.run(batchtest.NewFuseAt(at, batchtest.Kill)); !errors.Is(err, batchtest.ErrKilled) {
+				t.Fatalf("the first run ended with %v, want that it is killed", err)
+			}
+			text, err := os.ReadFile(filepath.Join(p.folder, "job.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.write(t, "job.yaml", strings.Replace(string(text), "name: load", "name: load_payments", 1))
+			for range 2 {
+				if _, err := p.again(Drift{AcceptChanges: true}); fault.CodeOf(err) != "step_gone" || !errors.Is(err, batch.ErrNotRestartable) {
+					t.Fatalf("got %v; rows: %s", err, p.each(t))
+				}
+			}
+			p.write(t, "job.yaml", string(text))
+			if _, err := p.again(Drift{AcceptChanges: true}); err != nil || p.each(t) != "13 13" {
+				t.Errorf("under its name: %v, rows: %s", err, p.each(t))
+			}
+		})
+	}
 }

@@ -86,6 +86,9 @@ func (e *Engine) launchOn(ctx context.Context, store *meta.Store, p *prepared, r
 	if p, err = e.recorded(p, launched, drift); err != nil {
 		return nil, errors.Join(err, abort(ctx, store, launched.Execution, err))
 	}
+	if err := p.checkNames(ctx, store, launched, drift); err != nil {
+		return nil, errors.Join(err, abort(ctx, store, launched.Execution, err))
+	}
 	return e.execute(ctx, p, store, launched, drift, w)
 }
 
