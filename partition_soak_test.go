@@ -161,6 +161,39 @@ func computing(k int) time.Duration {
 	return time.Since(begin)
 }
 
+// computed is a chain that takes some twenty times as long as reading its records, as money has it: numbers of a few digits
+// behind the point, cases, and a little text.
+const computed = `      - set:
+          fee: round(amount * 0.029 + 0.30, 2)
+          net: amount - round(amount * 0.029 + 0.30, 2)
+          rate: round(amount / 7 + id % 11, 6)
+          kind: 'amount < 100 ? "small" : amount < 10000 ? "middle" : "large"'
+      - filter: net > -100 and not starts_with(memo, "void") and id % 1000 != 1001
+      - set:
+          tax: round(net * 0.19, 2)
+          gross: round(net * 1.19, 2)
+          month: round((net * 1.19 + rate) / 12, 4)
+          share: round(net / (1 + seller_id % 9), 4)
+          rest: round(net - 3 * round(net / 3, 2), 2)
+      - set:
+          bonus: 'kind == "large" and tax > 100 ? round(gross / 100, 2) : kind == "middle" ? round(gross / 1000, 2) : 0.00'
+          level: round((month + share + rest) / (2 + id % 5), 3)
+          points: floor(gross / 10) + ceil(net / 13) + round(rate / 17, 0)
+          score: round((fee * 3 + tax * 2 + gross) / 6 + rate % 3, 4)
+      - set:
+          early: round(net * 0.98 + rest / 6, 2)
+          late: round(gross * 1.015 + month % 5, 2)
+          cash: 'score > 100 and level > 10 ? round((early + late) / 2, 2) : round((early * 3 + late) / 4, 2)'
+          owed: round(max(gross - cash, 0) / 24 + min(tax, 100) / 12, 4)
+          paid: round(abs(cash - fee) / (1 + id % 13), 3)
+          note: 'memo contains "7" ? "seven" : starts_with(memo, "memo 1") ? "one" : "other"'
+          left: round((owed * 7 + paid * 11 + points) / 19, 5)
+      - filter: left > -1000000 and paid >= 0
+      - set:
+          plan: round((left + owed + paid) / 3 + round(gross / 36, 2) * 2, 3)
+          last: round((plan * 12 - cash) / (3 + seller_id % 4), 2)
+      - filter: score > -1000000 and level > -1000000 and points > -1000000`
+
 // Four partitions against one, the same job in turn: the best of each counts, since others use the machine, too. Where it is
 // so busy that computing alone does not gain the double from two cores, as much less is asked for.
 func TestPartitionsAreFasterThanOne(t *testing.T) {
@@ -171,16 +204,7 @@ func TestPartitionsAreFasterThanOne(t *testing.T) {
 		name, processors, writer, connections string
 		want                                  float64
 	}{
-		{"processors", `
-      - set:
-          a: round(amount * 1.1 / 3 + id % 7, 4)
-          b: round(a * a / 7 + amount, 6)
-          c: upper(memo) + lower(memo)
-          d: round(b / 3 + a / 7, 8)
-      - filter: d > -1 and b >= a - 100000000
-      - set:
-          e: round(d * d / 11, 6)
-          f: replace(c, "line", "LINE")`, "{type: discard}", "", 1.7},
+		{"processors", "\n" + computed, "{type: discard}", "", 1.7},
 		{"csv to postgres", " []", "{type: sql, connection: shop, table: payments, create: true}", "connections: {shop: {driver: postgres, dsn: %q}}", 1.3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -202,7 +226,7 @@ steps:
 			}
 			best, alone := map[int]time.Duration{}, map[int]time.Duration{}
 			ratio, want := 0.0, c.want
-			for try := 0; try < 10 && ratio < c.want; try++ {
+			for try := 0; try < 3 || try < 10 && ratio < c.want; try++ {
 				for _, count := range []int{1, 4} {
 					begin := time.Now()
 					if out, err := command(t, folder, "run", fmt.Sprintf("job%d.yaml", count), "--quiet").CombinedOutput(); err != nil {

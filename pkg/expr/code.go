@@ -79,6 +79,8 @@ func (c code) asTest(role string) (tester, error) {
 		return c.test, nil
 	case c.null():
 		return func([]record.Value, *record.Arena) (bool, error) { return false, nil }, nil
+	case c.kind == record.Text && role == "or":
+		return nil, errorAt(c.offset, "type_mismatch", "or: %s is a text, not true or false", c.name("this")).hint("to join texts write concat(a, b)")
 	case c.kind != record.Bool && c.kind != record.Absent:
 		return nil, errorAt(c.offset, "type_mismatch", "%s: %s is %s, not true or false", role, c.name("this"), aKind(c.kind)).
 			hint("compare it with something; a comparison under not or ! goes into brackets: not (a == b)")

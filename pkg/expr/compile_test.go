@@ -34,7 +34,9 @@ func TestErrorsSayWhereAndWhatToWriteInstead(t *testing.T) {
 		{"1 + amount * 2", 4, "*: amount is a text", "decimal(amount)"}, {"xyzzy", 0, `unknown field "xyzzy"`, "the record has amount"}, {"rond(total, 2)", 0, `unknown function "rond"`, `did you mean "round"?`},
 		{"params.dat", 0, `unknown name "params.dat"`, `did you mean "params.date"?`}, {"1 +", 2, "the expression ends too early", ""},
 		{"total > 1 | abs()", 10, `"|" is not part`, "no pipes"}, {"at > \"2024\"", 5, `"2024" is not a datetime`, "2024-01-31T13:00:00Z"}, {"not total", 4, "total is a decimal", "compare"},
-		{"total == 99999999999999999999", 28, "more than 64 bits", "with a point"}, {"total == '", 10, "a quote is not closed", ""}, {"upper(total)", 6, "upper: total is a decimal", "text(total)"},
+		{"total <> 1", 6, `"<>" is not part`, "write !="}, {"total is null", 6, `unexpected "is"`, "x == nil"}, {"total BETWEEN 1 and 2", 6, `unexpected "BETWEEN"`, "1 <= x <= 10"},
+		{"case when total > 1 then 2 end", 5, `unexpected "when"`, "a ? b : c"}, {"nvl(total, 1)", 0, `unknown function "nvl"`, "coalesce"}, {"amount || \"x\"", 10, "or: \"x\" is a text", "concat(a, b)"},
+		{"cast(amount as int)", 12, `unexpected "as"`, "int(x)"}, {"total == 99999999999999999999", 28, "more than 64 bits", "with a point"}, {"total == '", 10, "a quote is not closed", ""}, {"upper(total)", 6, "upper: total is a decimal", "text(total)"},
 		{"", 0, "empty", ""}, {"total @ 1", 6, "unrecognized character", "field("}, {"amount matches \"[\"", 15, "missing closing ]", "RE2"}, {"total == step", 9, "step is not a value", "step.name"},
 	} {
 		e, err := Compile(c.source, documentedOptions(t))

@@ -5,7 +5,6 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 
-	"batchctl/pkg/fault"
 	"batchctl/pkg/record"
 )
 
@@ -91,7 +90,7 @@ func (b *binder) bindCall(n *ast.CallNode, offset int) (code, error) {
 	}
 	f, ok := functions[callee.Value]
 	if !ok {
-		return code{}, errorAt(offset, "unknown_function", "unknown function %q", callee.Value).hint("%s", fault.DidYouMean(callee.Value, functionNames()))
+		return code{}, errorAt(offset, "unknown_function", "unknown function %q", callee.Value).hint("%s", functionHint(callee.Value))
 	}
 	if err := f.checkCount(len(n.Arguments), offset); err != nil {
 		return code{}, err

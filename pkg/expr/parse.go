@@ -59,31 +59,18 @@ func parserConfig() *conf.Config {
 	return c
 }
 
-// refused are the operators of expr-lang that the language leaves out, with what to write instead.
-var refused = map[string]string{
-	"|":   "write calls as f(x): there are no pipes",
-	"let": "there are no variables: compute a field of its own with set first",
-	";":   "an expression is one value",
-	"#":   "there are no functions over lists",
-	"::":  "",
-	"..":  "write x >= 1 and x <= 10",
-	"^":   "write ** for a power",
-	"&":   "write and, or &&",
-	"?.":  "write a point: members of null are null",
-	"{":   "there are no maps and blocks",
-	"=":   "write == to compare",
-	"<>":  "write !=",
-}
-
 // scan refuses tokens that are not of the language, and brackets too deep for the parser.
 func scan(tokens []lexer.Token) error {
 	depth := 0
-	for _, t := range tokens {
+	for i, t := range tokens {
 		if t.Kind == lexer.Bytes {
 			return errorAt(t.From, "expression_syntax", "there are no byte literals")
 		}
 		if t.Kind != lexer.Operator && t.Kind != lexer.Bracket {
 			continue
+		}
+		if t.Value == ">" && i > 0 && tokens[i-1].Value == "<" && tokens[i-1].To == t.From {
+			return errorAt(t.From-1, "expression_syntax", "\"<>\" is not part of the expression language").hint("write !=")
 		}
 		if hint, no := refused[t.Value]; no {
 			return errorAt(t.From, "expression_syntax", "%q is not part of the expression language", t.Value).hint("%s", hint)
@@ -119,6 +106,9 @@ func syntaxError(err error) error {
 		set("unexpected %q", m[2])
 		if m[1] == "String" {
 			set("unexpected text %q", m[2])
+		}
+		if instead := foreign[strings.ToLower(m[2])]; instead != "" && m[1] == "Identifier" {
+			return located.hint("%s", instead)
 		}
 		return located.hint("an operator or a bracket is missing or too much here")
 	}

@@ -88,14 +88,7 @@ func (n Number) Quo(m Number) (Number, error) {
 	least := max(n.scale, m.scale)
 	scale := min(least+quotientDigits, maxDigits)
 	if n.wide == nil && m.wide == nil && m.hi == 0 {
-		if hi, lo, ok := mulPow10(n.hi, n.lo, scale-n.scale+m.scale); ok {
-			hi, lo, rem := div128(hi, lo, m.lo)
-			if fractionOf(rem, m.lo) >= half {
-				lo++ // the quotient is below 2^128 - 1: a divisor of 1 leaves nothing to round
-				if lo == 0 {
-					hi++
-				}
-			}
+		if hi, lo, ok := scaledQuo(n.hi, n.lo, scale-n.scale+m.scale, m.lo); ok {
 			return trim(narrow(hi, lo, scale, n.negative != m.negative), least), nil
 		}
 	}
@@ -113,7 +106,7 @@ func trim(n Number, least int32) Number {
 		return n
 	}
 	for _, step := range [...]int32{16, 8, 4, 2, 1} {
-		for n.scale-step >= least {
+		for n.scale-step >= least && twos(n.hi, n.lo) >= int(step) { // what 10^k divides, 2^k does
 			hi, lo, rem := div128(n.hi, n.lo, pow10[step])
 			if rem != 0 {
 				break
@@ -125,14 +118,20 @@ func trim(n Number, least int32) Number {
 }
 
 func trimWide(n Number, least int32) Number {
-	for n.scale > least {
-		q, cut := divBig(n.big(), bigPow10(1))
-		if cut != exact {
-			break
+	coefficient, scale := n.big(), n.scale
+	for _, step := range [...]int32{16, 8, 4, 2, 1} {
+		for scale-step >= least && coefficient.TrailingZeroBits() >= uint(step) {
+			q, cut := divBig(coefficient, bigPow10(step))
+			if cut != exact {
+				break
+			}
+			coefficient, scale = q, scale-step
 		}
-		n = fromBig(q, n.scale-1, n.Sign() < 0)
 	}
-	return n
+	if scale == n.scale {
+		return n
+	}
+	return fromBig(coefficient, scale, n.Sign() < 0)
 }
 
 // Trim returns n without the zeros at the end of its fraction, so that equal numbers look the same: 1.50 is 1.5.

@@ -290,6 +290,7 @@ func TestNumbersDoNotAllocateWithin128Bits(t *testing.T) {
 	amount, rate := mustNumber(t, "1234567.89"), mustNumber(t, "0.97")
 	buf := make([]byte, 0, 64)
 	text := []byte("12345.67")
+	long := mustNumber(t, "1234567890.123456789") // what is divided by it gets 36 digits more, which takes 149 bits
 	var sink Number
 	if got := testing.AllocsPerRun(100, func() {
 		n, _ := ParseNumber(String(text))
@@ -297,6 +298,8 @@ func TestNumbersDoNotAllocateWithin128Bits(t *testing.T) {
 		n, _ = n.Add(amount)
 		n, _ = n.Sub(rate)
 		n, _ = n.Quo(rate)
+		q, _ := amount.Quo(long)
+		n, _ = n.Add(q)
 		n, _ = n.Round(2)
 		n, _ = n.Mod(amount)
 		_ = n.Cmp(amount)

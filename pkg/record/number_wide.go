@@ -1,14 +1,22 @@
 package record
 
-import "github.com/cockroachdb/apd/v3"
+import (
+	"sync"
+
+	"github.com/cockroachdb/apd/v3"
+)
 
 // big returns the coefficient of n without its sign. The caller must not change it.
 func (n Number) big() *apd.BigInt {
 	if n.wide != nil {
 		return &n.wide.Coeff
 	}
-	b := new(apd.BigInt).SetUint64(n.hi)
-	return b.Or(b.Lsh(b, 64), new(apd.BigInt).SetUint64(n.lo))
+	b := new(apd.BigInt).SetUint64(n.lo)
+	if n.hi != 0 {
+		upper := new(apd.BigInt).SetUint64(n.hi)
+		b.Or(b, upper.Lsh(upper, 64))
+	}
+	return b
 }
 
 // signedBig returns the coefficient of n times 10^k, with its sign, as a value of the caller's own.
@@ -20,13 +28,32 @@ func (n Number) signedBig(k int32) *apd.BigInt {
 	return b
 }
 
+// bigPow10 returns 10^k. The caller must not change it.
 func bigPow10(k int32) *apd.BigInt {
+	if int(k) < bigPowers {
+		return &bigPow10s()[k]
+	}
 	return new(apd.BigInt).Exp(apd.NewBigInt(10), apd.NewBigInt(int64(k)), nil)
 }
 
+// bigPowers is how many powers of ten are kept: as far as the division of numbers of some 40 digits asks for.
+const bigPowers = 64
+
+var bigPow10s = sync.OnceValue(func() *[bigPowers]apd.BigInt {
+	var powers [bigPowers]apd.BigInt
+	powers[0].SetUint64(1)
+	for k := 1; k < bigPowers; k++ {
+		powers[k].Mul(&powers[k-1], apd.NewBigInt(10))
+	}
+	return &powers
+})
+
 // fromBig takes the coefficient over, into 128 bits where it fits. It does not check the number of digits.
 func fromBig(coefficient *apd.BigInt, scale int32, negative bool) Number {
-	if coefficient.BitLen() <= 128 {
+	switch {
+	case coefficient.BitLen() <= 64:
+		return narrow(0, coefficient.Uint64(), scale, negative)
+	case coefficient.BitLen() <= 128:
 		lo := new(apd.BigInt).And(coefficient, new(apd.BigInt).SetUint64(^uint64(0)))
 		hi := new(apd.BigInt).Rsh(coefficient, 64)
 		return narrow(hi.Uint64(), lo.Uint64(), scale, negative)

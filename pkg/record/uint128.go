@@ -40,6 +40,49 @@ func div128(hi, lo, d uint64) (h, l, rem uint64) {
 	return h, l, rem
 }
 
+// scaledQuo returns (hi, lo) * 10^k / d, half away from zero; ok is false where k is above 38 or the quotient needs more
+// than 128 bits. The product may have 256.
+func scaledQuo(hi, lo uint64, k int32, d uint64) (h, l uint64, ok bool) {
+	if k > 38 {
+		return 0, 0, hi|lo == 0
+	}
+	product := [4]uint64{lo, hi}
+	for ; k > 0; k -= 19 {
+		mul256(&product, pow10[min(k, 19)])
+	}
+	var rem uint64
+	for i := len(product) - 1; i >= 0; i-- {
+		product[i], rem = bits.Div64(rem, product[i], d)
+	}
+	l, h = product[0], product[1]
+	if fractionOf(rem, d) >= half {
+		var carry uint64
+		l, carry = bits.Add64(l, 1, 0)
+		h, carry = bits.Add64(h, 0, carry)
+		product[2] |= carry
+	}
+	return h, l, product[2]|product[3] == 0
+}
+
+// mul256 multiplies x, least significant part first, by m. The product must fit.
+func mul256(x *[4]uint64, m uint64) {
+	var carry uint64
+	for i, part := range x {
+		upper, lower := bits.Mul64(part, m)
+		var over uint64
+		x[i], over = bits.Add64(lower, carry, 0)
+		carry = upper + over
+	}
+}
+
+// twos returns how often 2 divides a number that is not 0.
+func twos(hi, lo uint64) int {
+	if lo == 0 {
+		return 64 + bits.TrailingZeros64(hi)
+	}
+	return bits.TrailingZeros64(lo)
+}
+
 // fraction says how what a division cut off compares with half a unit of the last digit that is left.
 type fraction int8
 
