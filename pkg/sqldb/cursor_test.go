@@ -70,9 +70,11 @@ func read(t testing.TB, q sqldb.Querier, query string, args ...any) (rows []stri
 	return rows, strings.Join(names, ", ")
 }
 
+// A result reads the same whoever reads it: database/sql, lib/pq, or, from the second row on, the cursor itself.
 func TestCursorReadsEveryKindOfPostgres(t *testing.T) {
 	t.Parallel()
 	db := open(t, "postgres", sqltest.Schema(t))
+	conn, text := held(t, db), held(t, open(t, "postgres", sqltest.Schema(t)+"&disable_prepared_binary_result=yes"))
 	for _, c := range []struct{ value, want string }{
 		{"true", "bool true"}, {"null::bool", "null"}, {"false", "bool false"},
 		{"1::int2", "int 1"}, {"-2::int4", "int -2"}, {"9223372036854775807", "int 9223372036854775807"},
@@ -93,10 +95,67 @@ func TestCursorReadsEveryKindOfPostgres(t *testing.T) {
 		{"'infinity'::date", `error column c: "infinity" is not a date`},
 		{"'infinity'::timestamp", `error column c: "infinity" is not a datetime`},
 	} {
-		if rows, _ := read(t, db, "select "+c.value+" as c"); rows[0] != c.want {
-			t.Errorf("%s: got %q, want %q", c.value, rows[0], c.want)
+		for how, q := range map[string]sqldb.Querier{"pool": db, "held": conn, "text only": text} {
+			plain, _ := read(t, q, "select "+c.value+" as c from generate_series(1, 3)")
+			bound, _ := read(t, q, "select "+c.value+" as c from generate_series(1, $1)", int64(3))
+			for i, got := range append(plain, bound...) {
+				if got != c.want {
+					t.Errorf("%s, %s, row %d: got %q, want %q", c.value, how, i, got, c.want)
+				}
+			}
+			if len(plain) != 3 || len(bound) != 3 {
+				t.Errorf("%s, %s: got %d and %d rows", c.value, how, len(plain), len(bound))
+			}
 		}
 	}
+}
+
+// Rows larger than what is read at once, and what the server says between rows, come where they belong.
+func TestCursorReadsLargeRowsAndWarnings(t *testing.T) {
+	t.Parallel()
+	conn := held(t, open(t, "postgres", sqltest.Schema(t)))
+	mustExec(t, conn, `create function warned(i int) returns int language plpgsql as $$ begin
+		if i % 7 = 0 then raise warning 'seven'; end if; return i; end $$`)
+	cursor, err := sqldb.OpenCursor(t.Context(), conn, `select warned(i) as i, repeat(chr(65 + i % 26), case when i % 50 = 0 then 100000 when i % 10 = 0 then 32700 + i else i % 100 end) as words
+		from generate_series(1, 300) i`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cursor.Close() }()
+	row, arena, n := make([]record.Value, 2), &record.Arena{}, 0
+	for ; cursor.Next(); arena.Reset() {
+		n++
+		size := n % 100
+		if n%50 == 0 {
+			size = 100000
+		} else if n%10 == 0 {
+			size = 32700 + n
+		}
+		if err := cursor.Scan(row, arena); err != nil || row[0].Int() != int64(n) || row[1].Text() != strings.Repeat(string(rune(65+n%26)), size) {
+			t.Fatalf("row %d is %d with %d bytes (%v)", n, row[0].Int(), len(row[1].Text()), err)
+		}
+	}
+	if cursor.Err() != nil || n != 300 {
+		t.Errorf("read %d rows (%v)", n, cursor.Err())
+	}
+}
+
+func TestCursorEndsWithTheErrorOfALaterRow(t *testing.T) {
+	t.Parallel()
+	conn := held(t, open(t, "postgres", sqltest.Schema(t)))
+	cursor, err := sqldb.OpenCursor(t.Context(), conn, "select 1 / (5000 - i) as c from generate_series(1, 9000) i")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for cursor.Next() {
+		n++
+	}
+	if err := cursor.Err(); n != 4999 || fault.ClassOf(err) != fault.Constraint || !strings.Contains(err.Error(), "division by zero") {
+		t.Errorf("read %d rows, then %v", n, err)
+	}
+	_ = cursor.Close()
+	wantTexts(t, conn, "select 2", "2")
 }
 
 func TestCursorReadsEveryKindOfSQLite(t *testing.T) {
@@ -248,25 +307,30 @@ func TestCursorEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// Rows of SQLite cost no allocation but the blocks of the arena.
-func TestCursorOfSQLiteAllocatesNothingForARow(t *testing.T) {
-	c := held(t, open(t, "sqlite", sqltest.SQLite(t)))
-	cursor, err := sqldb.OpenCursor(t.Context(), c, many("sqlite", 100_000))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = cursor.Close() }()
-	row, arena := make([]record.Value, 2), &record.Arena{}
-	allocations := testing.AllocsPerRun(50, func() {
-		arena.Reset()
-		for range 1000 {
-			if !cursor.Next() || cursor.Scan(row, arena) != nil {
-				t.Fatal(cursor.Err())
-			}
+// Rows cost no allocation but the blocks of the arena, and on PostgreSQL what the driver does before the second row.
+func TestCursorAllocatesNothingForARow(t *testing.T) {
+	for driver, most := range map[string]float64{"sqlite": 2, "postgres": 2} {
+		dsn := sqltest.SQLite(t)
+		if driver == "postgres" {
+			dsn = sqltest.Schema(t)
 		}
-	})
-	if allocations > 2 {
-		t.Errorf("%v allocations for 1000 rows", allocations)
+		cursor, err := sqldb.OpenCursor(t.Context(), held(t, open(t, driver, dsn)), many(driver, 100_000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		row, arena := make([]record.Value, 2), &record.Arena{}
+		allocations := testing.AllocsPerRun(50, func() {
+			arena.Reset()
+			for range 1000 {
+				if !cursor.Next() || cursor.Scan(row, arena) != nil {
+					t.Fatal(cursor.Err())
+				}
+			}
+		})
+		if allocations > most {
+			t.Errorf("%s: %v allocations for 1000 rows", driver, allocations)
+		}
+		_ = cursor.Close()
 	}
 }
 

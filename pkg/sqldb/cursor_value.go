@@ -10,8 +10,8 @@ import (
 	"batchctl/pkg/record"
 )
 
-// sent makes into the value that PostgreSQL sent. Bytes are copied into the arena.
-func sent(into *record.Value, v any, kind record.Kind, arena *record.Arena) error {
+// given makes into the value that lib/pq made of what PostgreSQL sent. Bytes are copied into the arena.
+func given(into *record.Value, v any, kind record.Kind, arena *record.Arena) error {
 	switch x := v.(type) {
 	case nil:
 		*into = record.NullValue

@@ -6,14 +6,18 @@ import (
 	"io"
 )
 
-// rawRows is a result as lib/pq itself reads it. database/sql would lock, check and copy every value once more. The connection is
-// held by whoever asked, so nobody else uses it meanwhile.
+// rawRows is a result as it comes, past database/sql, which would lock, check and copy every value once more. lib/pq asks for
+// it, and reads its first row, its end, and what else the server says; the other rows are taken off the wire where that
+// can be done. The connection is held by whoever asked, so nobody else uses it meanwhile.
 type rawRows struct {
-	ctx  context.Context
-	conn *Conn
-	rows driver.Rows
-	row  []driver.Value
-	err  error
+	ctx   context.Context
+	conn  *Conn
+	wire  *wire
+	rows  driver.Rows
+	begun bool           // lib/pq has read the first row
+	row   []driver.Value // that lib/pq has read
+	sent  []byte         // the row as it was taken off the wire; nil where lib/pq has read it
+	err   error
 }
 
 // holder returns the held connection that q is, or nil.
@@ -49,7 +53,9 @@ func (c *Conn) rawQuery(ctx context.Context, query string, args []driver.NamedVa
 	c.leaveAhead()
 	r := &rawRows{ctx: ctx, conn: c}
 	rawErr := c.conn.Raw(func(dc any) error {
-		r.rows, r.err = dc.(*session).QueryContext(ctx, query, args)
+		s := dc.(*session)
+		r.wire = s.link.wire
+		r.rows, r.err = s.QueryContext(ctx, query, args)
 		return nil
 	})
 	if r.err == nil {
@@ -64,18 +70,27 @@ func (c *Conn) rawQuery(ctx context.Context, query string, args []driver.NamedVa
 
 // Next moves to the next row.
 func (r *rawRows) Next() bool {
-	if r.err == nil {
-		r.err = r.rows.Next(r.row)
+	if r.err != nil {
+		return false
 	}
+	if r.begun {
+		if r.sent = r.wire.row(); r.sent != nil {
+			return true
+		}
+	}
+	r.begun = true
+	r.err = r.rows.Next(r.row)
 	return r.err == nil
 }
 
 // Fill hands out what Next has read.
-func (r *rawRows) Fill(values []any) error {
-	for i, v := range r.row {
-		values[i] = v
+func (r *rawRows) Fill(values []any) (sent []byte, err error) {
+	if r.sent == nil {
+		for i, v := range r.row {
+			values[i] = v
+		}
 	}
-	return nil
+	return r.sent, nil
 }
 
 // Err returns the error that ended the rows.

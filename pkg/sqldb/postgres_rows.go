@@ -13,16 +13,19 @@ import (
 type postgresRows struct {
 	rows interface {
 		Next() bool
-		Fill(values []any) error // with those of the row; bytes are valid until Next
+		// Fill returns the row as it was sent, or nil with the values that the driver has made of it. Bytes are valid until
+		// Next; strings are the row's own and need no copy.
+		Fill(values []any) (sent []byte, err error)
 		Err() error
 		Close() error
 	}
-	columns []Column
-	values  []any // of the row, as the driver gives them; strings are the row's own and need no copy, bytes are not
+	columns    []Column
+	values     []any
+	binaryInts bool // lib/pq asks for whole numbers in binary where a query has arguments
 }
 
 func queryPostgres(ctx context.Context, q Querier, columns []Column, query string, args []any) (*postgresRows, error) {
-	r := &postgresRows{columns: columns, values: make([]any, len(columns))}
+	r := &postgresRows{columns: columns, values: make([]any, len(columns)), binaryInts: len(args) > 0}
 	query = textQuery(query, columns)
 	if conn, plain := holder(q), plainArguments(args); conn != nil && len(plain) == len(args) {
 		raw, err := conn.rawQuery(ctx, query, plain)
@@ -66,12 +69,25 @@ func (r *postgresRows) next() (bool, error) {
 }
 
 func (r *postgresRows) scan(into []record.Value, arena *record.Arena) error {
-	if err := r.rows.Fill(r.values); err != nil {
+	row, err := r.rows.Fill(r.values)
+	if err != nil {
 		return Classify(err)
+	}
+	fields := sentFields(arena.Copy(row))
+	if row != nil {
+		if err := fields.begin(len(r.columns)); err != nil {
+			return err
+		}
 	}
 	var wrong error
 	for i := range r.columns {
-		if err := sent(&into[i], r.values[i], r.columns[i].Kind, arena); err != nil {
+		var err error
+		if row != nil {
+			err = fields.next(&into[i], r.columns[i].Kind, r.binaryInts, arena)
+		} else {
+			err = given(&into[i], r.values[i], r.columns[i].Kind, arena)
+		}
+		if err != nil {
 			into[i] = record.Value{}
 			if wrong == nil {
 				wrong = fault.Wrap(fault.Validation, err, "column %s", r.columns[i].Name)
@@ -90,11 +106,11 @@ type scannedRows struct {
 }
 
 // Fill copies the row's values.
-func (r *scannedRows) Fill(values []any) error {
+func (r *scannedRows) Fill(values []any) (sent []byte, err error) {
 	if r.targets == nil {
 		for i := range values {
 			r.targets = append(r.targets, &values[i])
 		}
 	}
-	return r.Scan(r.targets...)
+	return nil, r.Scan(r.targets...)
 }

@@ -25,7 +25,7 @@ func (c *postgresConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{}
+	l := &link{plain: c.config.SSLMode == pq.SSLModeDisable && !c.config.BinaryParameters && !c.config.DisablePreparedBinaryResult}
 	connector.Dialer(l)
 	stop := context.AfterFunc(ctx, l.cut)
 	conn, err := connector.Connect(ctx)
@@ -86,6 +86,8 @@ const answerGrace = time.Second
 type link struct {
 	socket    atomic.Pointer[net.Conn]
 	connected atomic.Bool
+	wire      *wire // of the session
+	plain     bool  // its messages are not encrypted, and their values are in the formats that lib/pq asks for by itself
 }
 
 var _ pq.DialerContext = (*link)(nil)
@@ -102,36 +104,8 @@ func (l *link) DialContext(ctx context.Context, network, address string) (net.Co
 		return nil, err
 	}
 	l.socket.Store(&conn)
-	return &readAhead{Conn: conn}, nil
-}
-
-// readAheadBytes is how much is read of a socket at once. PostgreSQL sends 8 KiB at a time, and lib/pq reads 4.
-const readAheadBytes = 32 << 10
-
-// readAhead is a connection of which more is read than is asked for, for a result of many rows.
-type readAhead struct {
-	net.Conn
-	buffer, rest []byte
-}
-
-// Read returns what was read before, or reads what there is.
-func (r *readAhead) Read(into []byte) (int, error) {
-	if len(r.rest) == 0 {
-		if len(into) >= readAheadBytes {
-			return r.Conn.Read(into)
-		}
-		if r.buffer == nil {
-			r.buffer = make([]byte, readAheadBytes)
-		}
-		n, err := r.Conn.Read(r.buffer)
-		r.rest = r.buffer[:n]
-		if err != nil {
-			return 0, err
-		}
-	}
-	n := copy(into, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
+	l.wire = newWire(conn, l.plain)
+	return l.wire, nil
 }
 
 // Dial is never called: lib/pq prefers DialContext.
