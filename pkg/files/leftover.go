@@ -9,8 +9,14 @@ import (
 	"strings"
 )
 
-// partialEpoch matches what stands behind the owner in the name of a partial file.
-var partialEpoch = regexp.MustCompile(`^-\d{1,19}\.partial$`)
+// partialEpoch matches what stands behind the owner in the name of a partial file; anyPartial all of such a name.
+var (
+	partialEpoch = regexp.MustCompile(`^-\d{1,19}\.partial$`)
+	anyPartial   = regexp.MustCompile(`^\..+\.[A-Za-z0-9_-]+-\d{1,19}\.partial$`)
+)
+
+// IsPartial reports whether a name is that of a partial file, of whatever output and owner.
+func IsPartial(name string) bool { return anyPartial.MatchString(name) }
 
 // RemovePartials removes the partial files of an owner in a folder, of whatever output and epoch, and returns their
 // paths. One that some process has open is left: its writer lives. A folder that is not there has none.

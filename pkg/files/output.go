@@ -102,9 +102,9 @@ const partialSuffix = ".partial"
 // maxName is how long a file's name may be, in bytes, on the usual file systems.
 const maxName = 255
 
-// partialName is .NAME.OWNER-EPOCH.partial: hidden, so that globs miss it, and an epoch's own, so that an owner that lost
+// PartialName is .NAME.OWNER-EPOCH.partial: hidden, so that globs miss it, and an epoch's own, so that an owner that lost
 // the step writes where nobody reads. A long NAME is cut and told apart by a hash.
-func (o Output) partialName() string {
+func (o Output) PartialName() string {
 	return o.partialPrefix() + strconv.FormatInt(o.Epoch, 10) + partialSuffix
 }
 
@@ -131,7 +131,7 @@ func shortened(name string, room int) string {
 
 func (o Output) folder() string { return filepath.Dir(o.Path) }
 
-func (o Output) partialPath() string { return filepath.Join(o.folder(), o.partialName()) }
+func (o Output) partialPath() string { return filepath.Join(o.folder(), o.PartialName()) }
 
 // partials returns the names of all partial files of this output and owner, of any epoch.
 func (o Output) partials() ([]string, error) {

@@ -85,7 +85,7 @@ func TestPartialNamesFitAndDiffer(t *testing.T) {
 	seen := make(map[string]string)
 	for _, name := range []string{"a", "a.csv", strings.Repeat("x", 255), strings.Repeat("x", 254) + "y", strings.Repeat("가", 85), "*[?", "a.i7-1"} {
 		o := Output{Path: "/tmp/" + name, Owner: strings.Repeat("0", 40), Epoch: 1 << 62}
-		got := o.partialName()
+		got := o.PartialName()
 		if len(got) > 255 || got[0] != '.' || seen[got] != "" {
 			t.Errorf("%q: partial file %q of %d bytes, also of %q", name, got, len(got), seen[got])
 		}

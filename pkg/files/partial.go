@@ -135,7 +135,7 @@ func (o Output) placeAt(at Mark) (Output, error) {
 }
 
 func resume(o Output, at Mark) (*Partial, error) {
-	if at.Partial != o.partialName() {
+	if at.Partial != o.PartialName() {
 		if err := takeOver(o, at); err != nil {
 			return nil, err
 		}
@@ -148,7 +148,7 @@ func resume(o Output, at Mark) (*Partial, error) {
 		return nil, err
 	}
 	p.head = at.Head
-	p.unnamed = at.Partial != o.partialName()
+	p.unnamed = at.Partial != o.PartialName()
 	if p.unnamed && o.Adopt {
 		o.sweep()
 	}
@@ -214,7 +214,7 @@ func (p *Partial) claim() error {
 func (p *Partial) Mark() Mark {
 	name := p.recorded
 	if name == "" {
-		name = p.output.partialName()
+		name = p.output.PartialName()
 	}
 	return Mark{Path: p.output.Path, Partial: name, Size: p.size, Sum: p.sum, Head: p.head, Target: p.before}
 }
@@ -295,8 +295,8 @@ func (p *Partial) syncName() error {
 	if !p.unnamed {
 		return nil
 	}
-	if err := p.output.Disk.syncDir(p.output.folder()); err != nil {
-		p.broken = trouble("sync the folder", p.output.folder(), err)
+	if err := SyncFolder(p.output.Disk, p.output.folder()); err != nil {
+		p.broken = err
 		return p.broken
 	}
 	p.unnamed = false

@@ -103,8 +103,8 @@ func (t *target) add(path string, at Mark) error {
 		return trouble("rename to", j.path, err)
 	}
 	// From here on whoever locks the target goes on with this. The name of a new target becomes durable with it.
-	if err := disk.syncDir(t.output.folder()); err != nil {
-		return trouble("sync the folder", t.output.folder(), err)
+	if err := SyncFolder(disk, t.output.folder()); err != nil {
+		return err
 	}
 	return t.complete(j)
 }
@@ -133,8 +133,8 @@ func (t *target) complete(j joining) error {
 	if err := t.output.Disk.remove(j.path); err != nil {
 		return trouble("remove", j.path, err)
 	}
-	if err := t.output.Disk.syncDir(t.output.folder()); err != nil {
-		return trouble("sync the folder", t.output.folder(), err)
+	if err := SyncFolder(t.output.Disk, t.output.folder()); err != nil {
+		return err
 	}
 	t.ended = append(t.ended, j.path)
 	return t.measure()

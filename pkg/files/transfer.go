@@ -102,12 +102,10 @@ func Move(ctx context.Context, from string, o Output) error {
 	if err != nil {
 		return trouble("move "+from+" to", o.Path, err)
 	}
-	for _, changed := range []string{folder, filepath.Dir(from)} {
-		if err := o.Disk.syncDir(changed); err != nil {
-			return trouble("sync the folder", changed, err)
-		}
+	if err := SyncFolder(o.Disk, folder); err != nil {
+		return err
 	}
-	return nil
+	return SyncFolder(o.Disk, filepath.Dir(from))
 }
 
 // moveAcross moves to another file system.
@@ -134,11 +132,15 @@ func Remove(disk Disk, path string) error {
 	if err := disk.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return trouble("remove", path, err)
 	}
-	folder := filepath.Dir(path)
-	if err := disk.syncDir(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return trouble("sync the folder", folder, err)
+	if err := SyncFolder(disk, filepath.Dir(path)); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return nil
+}
+
+// SyncFolder makes the names in a folder durable.
+func SyncFolder(disk Disk, path string) error {
+	return trouble("sync the folder", path, disk.syncDir(path))
 }
 
 // MakeFolder makes a folder and those above it that are missing, durably.

@@ -87,7 +87,7 @@ func TestSQLTasklet(t *testing.T) {
 	})
 	onScene(t, "a script runs behind the statements, its errors name file and line", func(s *scene) {
 		s.exec("create table t (id integer)")
-		s.write("close.sql", "-- close the day\ninsert into t values (:n);\n\ninsert into nowhere values (1);\n")
+		s.write("close.sql", "\ufeff-- close the day\ninsert into t values (:n);\n\ninsert into nowhere values (1);\n")
 		s.job("steps:\n  - name: load\n    tasklet: {type: sql, connection: shop, file: close.sql, args: {n: 7}}\n")
 		_, err := s.run()
 		if p := fault.PositionOf(err); p.File != "close.sql" || p.Line != 4 {
@@ -106,6 +106,7 @@ func TestSQLTaskletRefusesWhatCannotHold(t *testing.T) {
 		"a commit":         {"statements: [insert into t values (1), commit]", "got commit"},
 		"vacuum":           {"statements: [vacuum]", "vacuum cannot run in a transaction"},
 		"an unknown bind":  {"statements: ['insert into t values (:x)'], args: {y: 1}", "nothing is called :x"},
+		"two mistakes":     {"statements: ['vacuum into :x']", "nothing is called :x"},
 		"nothing":          {"args: {y: 1}", "there is nothing to run"},
 		"a reference":      {"statements: ['insert into t values (${params.x})']", "inside SQL"},
 		"a wrong argument": {"statements: [select 1], args: {y: nope}", "nope"},

@@ -39,19 +39,17 @@ type filesConf struct {
 	Context config.Map[config.Expression] `yaml:"context" help:"name: expression over count and bytes of the files, and the path of the first one, put into the job's context"`
 }
 
-// verbs are what a files tasklet can do, by key.
-func (c *filesConf) verbs() []struct {
-	name  string
+// filesVerb is something that a files tasklet can do.
+type filesVerb struct {
+	name  string // its key
 	there bool
-	to    string // whether to is needed: yes, no
-} {
-	return []struct {
-		name  string
-		there bool
-		to    string
-	}{
-		{"exists", c.Exists != nil, "no"}, {"copy", c.Copy != nil, "yes"}, {"move", c.Move != nil, "yes"}, {"delete", c.Delete != nil, "no"},
-		{"archive", c.Archive != nil, "yes"}, {"unpack", c.Unpack != nil, "yes"}, {"checksum", c.Checksum != nil, "no"},
+	to    bool // it needs to
+}
+
+func (c *filesConf) verbs() []filesVerb {
+	return []filesVerb{
+		{"exists", c.Exists != nil, false}, {"copy", c.Copy != nil, true}, {"move", c.Move != nil, true}, {"delete", c.Delete != nil, false},
+		{"archive", c.Archive != nil, true}, {"unpack", c.Unpack != nil, true}, {"checksum", c.Checksum != nil, false},
 	}
 }
 
@@ -72,8 +70,10 @@ func newFiles(conf *filesConf, env *catalog.Env) (batch.Tasklet, error) {
 			continue
 		case f.verb != "":
 			return nil, fault.New(fault.Definition, "tasklet files: %s and %s are two things", f.verb, v.name).WithHint("make two steps of them")
-		case v.to == "no" && conf.To != "":
+		case !v.to && conf.To != "":
 			return nil, fault.New(fault.Definition, "tasklet files: %s goes nowhere; remove to", v.name)
+		case v.to && conf.To == "" && env.After != nil: // what is known while checking may be missing only for now
+			return nil, fault.New(fault.Definition, "tasklet files: %s needs to: where to put the files", v.name)
 		}
 		f.verb = v.name
 	}
@@ -83,10 +83,10 @@ func newFiles(conf *filesConf, env *catalog.Env) (batch.Tasklet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, f.checkWait()
+	return f, f.check()
 }
 
-func (f *filesTasklet) checkWait() error {
+func (f *filesTasklet) check() error {
 	c := f.conf
 	switch {
 	case c.Poll <= 0:
@@ -96,11 +96,11 @@ func (f *filesTasklet) checkWait() error {
 			WithHint("wait is how long to look at all: wait: 10m")
 	case c.MaxExpansion < 0:
 		return fault.New(fault.Definition, "tasklet files: max_expansion is negative")
-	case f.verb == "" && f.env.After != nil: // nothing that is known while checking may be missing only for now
+	case f.verb == "" && f.env.After != nil:
 		return fault.New(fault.Definition, "tasklet files: there is nothing to do").
 			WithHint("add one of exists, copy, move, delete, archive, unpack, checksum")
-	case f.conf.To == "" && f.env.After != nil && (f.verb == "copy" || f.verb == "move" || f.verb == "archive" || f.verb == "unpack"):
-		return fault.New(fault.Definition, "tasklet files: %s needs to: where to put the files", f.verb)
+	case c.Checksum != nil:
+		return c.Checksum.check(f.env.After != nil)
 	}
 	return nil
 }
@@ -150,17 +150,27 @@ func (f *filesTasklet) Run(ctx context.Context, c *batch.Contribution) error {
 }
 
 // find returns the files that paths and patterns stand for, each once.
-func (f *filesTasklet) find(paths config.Paths, missing string) ([]string, error) {
+func (f *filesTasklet) find(paths config.Paths) ([]string, error) {
+	all, err := findAll(f.env, paths, f.conf.OnMissing == "skip" || f.verb == "delete")
+	if fault.CodeOf(err) == noSuchFile {
+		err = fault.Wrap(fault.Environment, err, "").WithHint("%s; on_missing: skip goes on without", fault.HintOf(err))
+	}
+	return all, err
+}
+
+// findAll returns the files that paths and patterns stand for, each once. That there are none for one of them is an error,
+// unless that is to be passed over.
+func findAll(env *catalog.Env, paths config.Paths, skip bool) ([]string, error) {
 	var all []string
 	seen := map[string]bool{}
 	for _, p := range paths {
+		name := relative(env.Base, string(p))
 		found, err := files.Find(string(p))
-		if err != nil && (missing != "skip" || fault.CodeOf(trouble("find", f.name(string(p)), err)) != "no_such_file") {
-			return nil, trouble("find", f.name(string(p)), err)
-		}
-		if len(found) == 0 && missing != "skip" {
-			return nil, fault.New(fault.Environment, "no file matches %s", f.name(string(p))).WithCode("no_such_file").
-				WithHint("relative paths start at the folder of the definition; on_missing: skip goes on without")
+		switch {
+		case err != nil && !(skip && errors.Is(err, fs.ErrNotExist)):
+			return nil, trouble("find", name, err)
+		case len(found) == 0 && !skip:
+			return nil, fault.New(fault.Environment, "no file matches %s", name).WithCode(noSuchFile).WithHint(fromBase)
 		}
 		for _, path := range found {
 			if path = filepath.Clean(path); !seen[path] {

@@ -101,7 +101,7 @@ func (f *filesTasklet) members() ([]member, error) {
 	var all []member
 	taken := map[string]string{}
 	for _, p := range f.conf.Archive {
-		found, err := f.find(config.Paths{p}, f.conf.OnMissing)
+		found, err := f.find(config.Paths{p})
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +132,7 @@ func rootOf(path string) string {
 }
 
 // under adds a file, or all files in a folder, with names below root. Links are followed where they are named, and left out
-// within folders.
+// within folders; so are unfinished outputs, among which this very archive may be, of an attempt that died.
 func (f *filesTasklet) under(all []member, path, root string) ([]member, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -143,7 +143,7 @@ func (f *filesTasklet) under(all []member, path, root string) ([]member, error) 
 		return append(all, member{path, filepath.ToSlash(name)}), err
 	}
 	err = filepath.WalkDir(path, func(below string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
+		if err != nil || !entry.Type().IsRegular() || files.IsPartial(entry.Name()) {
 			return err
 		}
 		name, err := filepath.Rel(root, below)

@@ -11,10 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"batchctl/pkg/config"
@@ -36,12 +38,25 @@ var hashes = map[int]func() hash.Hash{32: md5.New, 40: sha1.New, 64: sha256.New,
 // summed is a file with the checksum that it has to have.
 type summed struct{ path, sum string }
 
-func (f *filesTasklet) checksum(ctx context.Context, d *done) error {
-	c := f.conf.Checksum
+// check refuses what would verify nothing. known says that all values are, not only those that checking knows.
+func (c *checksumConf) check(known bool) error {
+	ways := 0
+	for _, there := range []bool{c.Sum != "", c.List != "", c.Write != ""} {
+		if there {
+			ways++
+		}
+	}
 	switch {
-	case (c.Sum != "" && c.List != "") || (c.Sum == "" && c.List == "" && c.Write == "") || c.Write != "" && (c.Sum != "" || c.List != ""):
+	case ways > 1 || ways == 0 && known:
 		return fault.New(fault.Definition, "tasklet files: checksum takes one of sum, list, write")
-	case c.Write != "":
+	case len(c.Path) == 0 && (c.Sum != "" || c.Write != ""):
+		return fault.New(fault.Definition, "tasklet files: checksum needs path: the files that sum and write are about")
+	}
+	return nil
+}
+
+func (f *filesTasklet) checksum(ctx context.Context, d *done) error {
+	if f.conf.Checksum.Write != "" {
 		return f.writeSums(ctx, d)
 	}
 	all, err := f.expected()
@@ -65,7 +80,7 @@ func (f *filesTasklet) checksum(ctx context.Context, d *done) error {
 // expected returns the files to verify.
 func (f *filesTasklet) expected() ([]summed, error) {
 	c := f.conf.Checksum
-	named, err := f.find(c.Path, f.conf.OnMissing)
+	named, err := f.find(c.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -92,26 +107,30 @@ func pairs(paths []string, sum string) (all []summed) {
 	return all
 }
 
-// choose returns the entries of a list that are about some files.
+// choose returns the entries of a list that are about some files: by their paths, else by their names, since lists are
+// often made in another folder.
 func (f *filesTasklet) choose(named []string, listed []summed) (all []summed, err error) {
 	for _, path := range named {
-		found := false
-		for _, l := range listed {
-			if l.path == path || filepath.Base(l.path) == filepath.Base(path) {
-				all = append(all, summed{path, l.sum})
-				found = true
-				break
-			}
+		at := slices.IndexFunc(listed, func(l summed) bool { return l.path == path })
+		if at < 0 {
+			at = slices.IndexFunc(listed, func(l summed) bool { return filepath.Base(l.path) == filepath.Base(path) })
 		}
-		if !found {
+		if at < 0 {
 			return nil, fault.New(fault.Validation, "%s has no checksum in %s", f.name(path), f.name(string(f.conf.Checksum.List))).WithCode("no_checksum")
 		}
+		all = append(all, summed{path, listed[at].sum})
 	}
 	return all, nil
 }
 
 // sumLine is a line of sha256sum, or of sha256sum --tag; a sum alone is that of the one file that is asked for.
 var sumLine = regexp.MustCompile(`^\\?([0-9a-fA-F]{32,128})(?:\s+[ *]?(.+))?$|^[A-Z0-9]+ \((.+)\) = ([0-9a-fA-F]{32,128})$`)
+
+// escaped is how sha256sum writes a name that would break its line, behind a backslash in front of the sum.
+var (
+	escaped   = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`)
+	unescaped = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\r`, "\r")
+)
 
 // readSums reads a file of checksums. Names are below its folder.
 func (f *filesTasklet) readSums(list string, named []string) (all []summed, err error) {
@@ -131,6 +150,9 @@ func (f *filesTasklet) readSums(list string, named []string) (all []summed, err 
 			return nil, fault.New(fault.Parse, "not a checksum with a file's name: %.100q", text).At(fault.Position{File: f.name(list), Line: n})
 		}
 		sum, name := m[1]+m[4], m[2]+m[3]
+		if text[0] == '\\' {
+			name = unescaped.Replace(name)
+		}
 		switch {
 		case name == "" && len(named) == 1:
 			name = named[0]
@@ -154,7 +176,7 @@ func isSum(text string) bool {
 
 // writeSums makes a file of checksums, with names relative to its folder.
 func (f *filesTasklet) writeSums(ctx context.Context, d *done) (err error) {
-	all, err := f.find(f.conf.Checksum.Path, f.conf.OnMissing)
+	all, err := f.find(f.conf.Checksum.Path)
 	if err != nil {
 		return err
 	}
@@ -172,6 +194,9 @@ func (f *filesTasklet) writeSums(ctx context.Context, d *done) (err error) {
 		name := path
 		if below, err := filepath.Rel(filepath.Dir(list), path); err == nil {
 			name = below
+		}
+		if safe := escaped.Replace(name); safe != name {
+			sum, name = `\`+sum, safe
 		}
 		if _, err := fmt.Fprintf(p, "%s  %s\n", sum, name); err != nil {
 			return err
@@ -192,11 +217,13 @@ func sumOf(ctx context.Context, path string, algorithm func() hash.Hash) (sum st
 	if err != nil {
 		return "", 0, err
 	}
-	h := algorithm()
-	if err := files.Pour(ctx, h, file, path); err != nil {
-		return "", 0, err
-	}
-	return hex.EncodeToString(h.Sum(nil)), info.Size(), nil
+	sum, err = sumOfAll(ctx, file, path, algorithm())
+	return sum, info.Size(), err
+}
+
+func sumOfAll(ctx context.Context, from io.Reader, name string, h hash.Hash) (string, error) {
+	err := files.Pour(ctx, h, from, name)
+	return hex.EncodeToString(h.Sum(nil)), err
 }
 
 // sameContent reports whether two files hold the same; one that is not there does not.

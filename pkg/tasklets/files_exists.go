@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -50,12 +51,13 @@ func (f *filesTasklet) notThere(missing []string) error {
 	if f.conf.Wait > 0 {
 		after = " after " + shown(f.conf.Wait)
 	}
-	return fault.New(fault.Environment, "not there%s: %s", after, strings.Join(missing, ", ")).WithCode("no_such_file").
-		WithHint("relative paths start at the folder of the definition; wait: 10m waits for files")
+	return fault.New(fault.Environment, "not there%s: %s", after, strings.Join(missing, ", ")).WithCode(noSuchFile).
+		WithHint("%s; wait: 10m waits for files", fromBase)
 }
 
 // look returns what is not there, and why.
 func (f *filesTasklet) look(seen map[string]sight, d *done) (missing []string, err error) {
+	counted := map[string]bool{}
 	for _, p := range f.conf.Exists {
 		found, err := files.Find(string(p))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -65,6 +67,10 @@ func (f *filesTasklet) look(seen map[string]sight, d *done) (missing []string, e
 			missing = append(missing, f.name(string(p)))
 		}
 		for _, path := range found {
+			if path = filepath.Clean(path); counted[path] {
+				continue
+			}
+			counted[path] = true
 			switch size, why, err := f.ready(path, seen); {
 			case errors.Is(err, fs.ErrNotExist):
 				missing = append(missing, f.name(path))

@@ -25,7 +25,7 @@ type transfer struct {
 // transfers finds out where each file goes: into the folder to, where that is one, or where there may be several files; else
 // to is the file.
 func (f *filesTasklet) transfers(paths config.Paths) ([]transfer, error) {
-	from, err := f.find(paths, f.conf.OnMissing)
+	from, err := f.find(paths)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func (f *filesTasklet) moveOne(ctx context.Context, t transfer) error {
 
 // delete removes the files. A folder is refused: it may hold what nobody thought of.
 func (f *filesTasklet) delete(ctx context.Context, d *done) error {
-	all, err := f.find(f.conf.Delete, "skip")
+	all, err := f.find(f.conf.Delete)
 	if err != nil {
 		return err
 	}

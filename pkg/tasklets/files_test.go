@@ -25,6 +25,7 @@ func TestFilesExist(t *testing.T) {
 	p.write("in/b.csv", "b")
 	p.write("in/.hidden.csv", "x")
 	p.leaves(p.does("files", "{exists: in/*.csv"+counting+"}"), "n=2", "b=3", `p="in/a.csv"`)
+	p.leaves(p.does("files", "{exists: [in/a.csv, in/a.*, in/*.csv]"+counting+"}"), "n=2", "b=3")
 	err := p.refuses("files", "{exists: [in/a.csv, in/c.csv, 'out/*']}", fault.Environment, "not there: in/c.csv, out/*")
 	if fault.CodeOf(err) != "no_such_file" {
 		t.Errorf("got code %s", fault.CodeOf(err))
@@ -386,12 +387,25 @@ func TestChecksumsAreVerified(t *testing.T) {
 	p.refuses("files", "{checksum: {path: in/a, sum: abc}}", fault.Definition, "sum is no checksum")
 	p.refuses("files", "{checksum: {path: in/*, sum: "+sumA+"}}", fault.Definition, "sum is that of one file")
 	p.refuses("files", "{checksum: {path: in/a}}", fault.Definition, "takes one of sum, list, write")
+	p.refuses("files", "{checksum: {path: in/a, sum: abc, write: b}}", fault.Definition, "takes one of sum, list, write")
+	p.refuses("files", "{checksum: {sum: "+sumA+"}}", fault.Definition, "checksum needs path")
+	p.refuses("files", "{checksum: {write: in/NEW}}", fault.Definition, "checksum needs path")
+	p.write("SUMS", sumBB+"  other/a\n"+sumA+"  in/a\n")
+	p.does("files", "{checksum: {list: SUMS, path: in/a}}")
 
 	p.does("files", "{checksum: {path: [in/a, in/b*], write: in/NEW}}")
 	if got, want := p.read("in/NEW"), sumA+"  a\n"+sumBB+"  b c\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	p.does("files", "{checksum: {list: in/NEW}}")
+	if runtime.GOOS != "windows" { // which has no such names
+		p.write("odd/a\\\nb", "a")
+		p.does("files", "{checksum: {path: odd/*, write: SUMS}}")
+		if got, want := p.read("SUMS"), `\`+sumA+`  odd/a\\\nb`+"\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		p.leaves(p.does("files", "{checksum: {list: SUMS}"+counting+"}"), "n=1")
+	}
 }
 
 func TestFilesTaskletRefusesWhatMakesNoSense(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
@@ -20,7 +21,7 @@ import (
 
 // unpack unpacks archives into a folder. Nothing is written outside of it, whatever the archive says.
 func (f *filesTasklet) unpack(ctx context.Context, d *done) error {
-	all, err := f.find(f.conf.Unpack, f.conf.OnMissing)
+	all, err := f.find(f.conf.Unpack)
 	if err != nil {
 		return err
 	}
@@ -41,7 +42,7 @@ func (f *filesTasklet) unpackOne(ctx context.Context, archive string, d *done) e
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	u := &unpacking{f: f, archive: f.name(archive), size: info.Size(), done: d}
+	u := &unpacking{f: f, archive: f.name(archive), size: info.Size(), done: d, folders: map[string]bool{}}
 	first := make([]byte, 4)
 	if _, err := file.ReadAt(first, 0); err != nil && err != io.EOF {
 		return errors.Join(trouble("read", u.archive, err), file.Close())
@@ -58,6 +59,7 @@ type unpacking struct {
 	archive string
 	size    int64 // of the archive
 	root    *os.Root
+	folders map[string]bool // below it, whose names are not durable yet
 	written int64
 	members int
 	done    *done
@@ -97,7 +99,7 @@ func (u *unpacking) zip(ctx context.Context, file *os.File) error {
 			return err
 		}
 	}
-	return nil
+	return u.sync()
 }
 
 func (u *unpacking) zipped(ctx context.Context, m *zip.File, name string) error {
@@ -178,7 +180,7 @@ func (u *unpacking) tar(ctx context.Context, text io.Reader) error {
 		m, err := archive.Next()
 		switch {
 		case err == io.EOF:
-			return nil
+			return u.sync()
 		case err != nil:
 			return u.damaged(err)
 		}
@@ -205,32 +207,54 @@ func (u *unpacking) put(ctx context.Context, name string, mode fs.FileMode, from
 		return fault.New(fault.Environment, "%s in %s leads out of the folder it would be unpacked to", fault.Printable(name), u.archive).
 			WithCode("outside").WithHint("nothing of it is written there; ask whoever made the archive")
 	}
-	if !u.f.conf.Overwrite {
-		if _, err := u.root.Lstat(local); err == nil {
-			return fault.New(fault.Environment, "%s is there already", u.target(local)).WithHint("move it away, or leave overwrite out")
-		}
+	content := &bounded{from: from, u: u}
+	write := func() error { return u.write(ctx, local, mode, content) }
+	if there, err := u.root.Lstat(local); err == nil && !u.f.conf.Overwrite {
+		write = func() error { return u.compare(ctx, local, there, content) }
 	}
-	if err := u.root.MkdirAll(filepath.Dir(local), 0o777); err != nil {
-		return u.cannot("make the folder of", local, err)
+	err := write()
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
 	}
-	size, err := u.write(ctx, local, mode, from)
-	if err == nil {
-		u.done.add(u.target(local), size)
+	if err != nil {
+		return trouble("write", u.target(local), err)
 	}
-	return err
+	u.done.add(u.target(local), content.n)
+	for folder := filepath.Dir(local); !u.folders[folder]; folder = filepath.Dir(folder) {
+		u.folders[folder] = true
+	}
+	return nil
 }
 
-func (u *unpacking) write(ctx context.Context, local string, mode fs.FileMode, from io.Reader) (int64, error) {
-	hidden := filepath.Join(filepath.Dir(local), ".batchctl-"+u.f.env.Instance+".partial")
+// compare reports a file that is there and must not be replaced. One that holds the same is that of an earlier attempt.
+func (u *unpacking) compare(ctx context.Context, local string, there fs.FileInfo, content *bounded) error {
+	if there.Mode().IsRegular() {
+		file, err := u.root.Open(local)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		got, err := sumOfAll(ctx, file, u.target(local), sha256.New())
+		if err != nil {
+			return err
+		}
+		if want, err := sumOfAll(ctx, content, u.archive, sha256.New()); err != nil || got == want {
+			return err
+		}
+	}
+	return &fs.PathError{Op: "unpack", Path: local, Err: fs.ErrExist}
+}
+
+func (u *unpacking) write(ctx context.Context, local string, mode fs.FileMode, content *bounded) error {
+	if err := u.root.MkdirAll(filepath.Dir(local), 0o777); err != nil {
+		return err
+	}
+	hidden := filepath.Join(filepath.Dir(local), u.f.output(u.path(local)).PartialName())
 	file, err := u.root.OpenFile(hidden, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode|0o600)
 	if err != nil {
-		return 0, u.cannot("write", local, err)
+		return err
 	}
-	limited := &bounded{from: from, u: u}
-	err = files.Pour(ctx, file, limited, u.archive)
-	if limited.err != nil {
-		err = limited.err
-	}
+	err = files.Pour(ctx, file, content, u.archive)
 	if err == nil {
 		err = file.Sync()
 	}
@@ -240,21 +264,24 @@ func (u *unpacking) write(ctx context.Context, local string, mode fs.FileMode, f
 	}
 	if err != nil {
 		_ = u.root.Remove(hidden)
-		if cause := context.Cause(ctx); cause != nil {
-			return 0, cause
-		}
-		return 0, u.cannot("write", local, err)
 	}
-	return limited.n, nil
+	return err
 }
 
-func (u *unpacking) target(local string) string {
-	return u.f.name(filepath.Join(string(u.f.conf.To), local))
+// sync makes the names of what was unpacked durable.
+func (u *unpacking) sync() error {
+	for folder := range u.folders {
+		if err := files.SyncFolder(u.f.env.Disk, u.path(folder)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (u *unpacking) cannot(doing, local string, err error) error {
-	return trouble(doing, u.target(local), err)
-}
+func (u *unpacking) path(local string) string { return filepath.Join(string(u.f.conf.To), local) }
+
+// target is what a file that is unpacked is called in messages.
+func (u *unpacking) target(local string) string { return u.f.name(u.path(local)) }
 
 func (u *unpacking) irregular(name string) error {
 	return fault.New(fault.Environment, "%s in %s is a link or a device, and only files are unpacked", fault.Printable(name), u.archive).WithCode("outside")
@@ -272,7 +299,6 @@ type bounded struct {
 	from io.Reader
 	u    *unpacking
 	n    int64
-	err  error
 }
 
 // expandsFrom is how many bytes there may be before max_expansion counts.
@@ -285,12 +311,10 @@ func (b *bounded) Read(p []byte) (int, error) {
 	limit := int64(b.u.f.conf.MaxExpansion)
 	switch {
 	case err != nil && err != io.EOF:
-		b.err = b.u.damaged(err)
+		err = b.u.damaged(err)
 	case limit > 0 && b.u.written > expandsFrom && b.u.written/limit > b.u.size:
-		b.err = fault.New(fault.Environment, "%s expands to more than %d times its size: to %d MB so far", b.u.archive, limit, b.u.written>>20).
+		err = fault.New(fault.Environment, "%s expands to more than %d times its size: to %d MB so far", b.u.archive, limit, b.u.written>>20).
 			WithCode("max_expansion").WithHint("if that is right, set max_expansion: %d", 10*limit)
-	default:
-		return n, err
 	}
-	return n, b.err
+	return n, err
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -52,10 +53,11 @@ func (h *httpTasklet) take(ctx context.Context, response *http.Response, c *batc
 	return h.left.leave(c, record.OfInt(int64(response.StatusCode)), record.OfText(text), value, record.OfJSON(headersOf(response)))
 }
 
+// headersOf is the headers by name, of several with one name the first.
 func headersOf(response *http.Response) string {
 	dst := []byte{'{'}
-	for name := range response.Header {
-		if len(dst) > 1 {
+	for i, name := range slices.Sorted(maps.Keys(response.Header)) {
+		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = append(record.AppendJSONString(dst, strings.ToLower(name)), ':')
@@ -70,15 +72,10 @@ func (h *httpTasklet) save(ctx context.Context, response *http.Response) error {
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(p, response.Body)
-	switch {
-	case err != nil && fault.ClassOf(err) != fault.Internal:
-	case err != nil:
-		err = h.named(web.Unanswered(ctx, h.conf.URL, err))
-	case response.ContentLength >= 0 && n != response.ContentLength && !response.Uncompressed:
-		err = h.named(fault.New(fault.Transient, "the answer was cut short: %d of %d bytes", n, response.ContentLength))
-	}
-	if err != nil {
+	if _, err := io.Copy(p, response.Body); err != nil {
+		if fault.ClassOf(err) == fault.Internal { // not of the file
+			err = h.named(web.Unanswered(ctx, h.conf.URL, err))
+		}
 		return errors.Join(err, p.Discard())
 	}
 	return errors.Join(p.Publish(), p.Close())

@@ -4,28 +4,28 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
-	"batchctl/pkg/files"
 	"batchctl/pkg/web"
 )
 
 // maxRedirects is how many redirects are followed, as browsers and net/http do.
 const maxRedirects = 10
 
+// maxCertificates is how large a file of certificates may be; what systems trust is a quarter of a MiB.
+const maxCertificates = 16 << 20
+
 // client follows redirects of requests that change nothing. Another host does not get the headers of the definition.
 func (h *httpTasklet) client() (*http.Client, error) {
 	var roots *x509.CertPool
 	if h.conf.CA != "" {
-		text, err := os.ReadFile(string(h.conf.CA))
+		text, err := readWhole(h.env, string(h.conf.CA), maxCertificates, "name the authorities that sign this server's only")
 		if err != nil {
-			return nil, trouble("read the certificates", relative(h.env.Base, string(h.conf.CA)), err)
+			return nil, err
 		}
 		roots = x509.NewCertPool()
 		if !roots.AppendCertsFromPEM(text) {
@@ -107,15 +107,5 @@ func (h *httpTasklet) body() ([]byte, error) {
 	case h.conf.File == "":
 		return []byte(h.conf.Body), nil
 	}
-	name := relative(h.env.Base, string(h.conf.File))
-	file, err := files.OpenRegular(string(h.conf.File))
-	if err != nil {
-		return nil, trouble("read", name, err)
-	}
-	defer file.Close()
-	body, err := io.ReadAll(io.LimitReader(file, maxSent+1))
-	if len(body) > maxSent {
-		return nil, fault.New(fault.Environment, "%s is larger than 64 MiB", name).WithHint("send it with a program: tasklet exec")
-	}
-	return body, trouble("read", name, err)
+	return readWhole(h.env, string(h.conf.File), maxSent, "send it with a program: tasklet exec")
 }

@@ -100,7 +100,7 @@ func TestAnswersDecideByTheirStatus(t *testing.T) {
 	}
 	p.refuses("http", "{url: '"+address+"/a', expect: [204]}", fault.Environment, "200 OK")
 	p.refuses("http", "{url: '"+address+"/large', context: {x: body}}", fault.Environment, "larger than 4 MiB")
-	p.refuses("http", "{url: '"+address+"/cut', context: {x: body}}", fault.Transient, "unexpected EOF")
+	p.refuses("http", "{url: '"+address+"/cut', context: {x: body}}", fault.Transient, "the answer was cut short")
 	p.refuses("http", "{url: '"+address+"/moved', method: POST}", fault.Environment, "302 Found")
 	p.leaves(p.does("http", "{url: '"+address+"/moved', context: {asked: 'headers[\"x-asked\"]'}}"), `asked="GET /there"`)
 	server.Close()
@@ -117,9 +117,13 @@ func TestAnswerIsWrittenToAFileWhenItIsWhole(t *testing.T) {
 	p.patient = true
 	p.does("http", "{url: '"+server.URL+"', body: text, to: out/day.txt}")
 	p.holds("out/day.txt=text")
-	p.refuses("http", "{url: '"+server.URL+"/cut', to: out/cut.txt}", fault.Transient, "unexpected EOF")
+	p.refuses("http", "{url: '"+server.URL+"/cut', to: out/cut.txt}", fault.Transient, "the answer was cut short")
 	if _, err := os.Stat(filepath.Join(p.folder, "out/cut.txt")); err == nil {
 		t.Error("a part has the name")
+	}
+	p.does("http", "{url: '"+server.URL+"/large', method: HEAD, to: out/empty.txt}")
+	if text := p.read("out/empty.txt"); text != "" {
+		t.Errorf("got %d bytes", len(text))
 	}
 	p.does("http", "{url: '"+server.URL+"/large', to: out/day.txt}")
 	if text := p.read("out/day.txt"); len(text) != 5<<20 {

@@ -2,7 +2,6 @@ package tasklets
 
 import (
 	"context"
-	"io"
 	"path/filepath"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	"batchctl/pkg/catalog"
 	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
-	"batchctl/pkg/files"
 	"batchctl/pkg/mail"
 )
 
@@ -102,25 +100,20 @@ func (m *mailTasklet) id(ctx context.Context, c *batch.Contribution) (string, er
 const maxAttached = 25 << 20
 
 func (m *mailTasklet) attached() (all []mail.File, err error) {
-	found, err := (&filesTasklet{conf: &filesConf{}, env: m.env}).find(m.conf.Attach, "fail")
+	found, err := findAll(m.env, m.conf.Attach, false)
 	if err != nil {
 		return nil, err
 	}
-	room := int64(maxAttached)
+	size := 0
 	for _, path := range found {
-		name := relative(m.env.Base, path)
-		file, err := files.OpenRegular(path)
+		const smaller = "pack them first (tasklet files: archive), or send a link"
+		content, err := readWhole(m.env, path, maxAttached, smaller)
 		if err != nil {
-			return nil, trouble("attach", name, err)
+			return nil, err
 		}
-		content, err := io.ReadAll(io.LimitReader(file, room+1))
-		file.Close()
-		if err != nil {
-			return nil, trouble("attach", name, err)
-		}
-		if room -= int64(len(content)); room < 0 {
-			return nil, fault.New(fault.Environment, "with %s the files of the mail are larger than 25 MiB", name).WithCode("too_large").
-				WithHint("pack them first (tasklet files: archive), or send a link")
+		if size += len(content); size > maxAttached {
+			return nil, fault.New(fault.Environment, "with %s the files of the mail are larger than 25 MiB", relative(m.env.Base, path)).WithCode("too_large").
+				WithHint(smaller)
 		}
 		all = append(all, mail.File{Name: filepath.Base(path), Content: content})
 	}

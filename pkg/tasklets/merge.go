@@ -38,6 +38,9 @@ func (m *mergeTasklet) Run(ctx context.Context, c *batch.Contribution) error {
 		return err
 	}
 	paths, err := findRows(m.env, m.conf.Path, m.conf.To)
+	if err == nil {
+		err = t.apart(m.conf.To, paths)
+	}
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"batchctl/pkg/catalog"
 	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
+	"batchctl/pkg/files"
 	"batchctl/pkg/tasklets"
 )
 
@@ -29,6 +30,7 @@ type place struct {
 	output  []string
 	names   *config.Names
 	patient bool // pauses take their time
+	disk    files.Disk
 }
 
 func newPlace(t *testing.T) *place {
@@ -39,7 +41,7 @@ func newPlace(t *testing.T) *place {
 
 func (p *place) env() *catalog.Env {
 	return &catalog.Env{
-		Job: "job", Step: "step", Instance: "0123456789ab", Base: p.folder, Location: time.UTC, Scope: p.names,
+		Job: "job", Step: "step", Instance: "0123456789ab", Base: p.folder, Location: time.UTC, Scope: p.names, Disk: p.disk,
 		Now: func() time.Time { return p.clock },
 		After: func(d time.Duration) <-chan time.Time {
 			if p.patient {
@@ -99,7 +101,7 @@ func (p *place) runAgain(kind, keys string, c *batch.Contribution) error {
 	return t.Run(p.Context(), c)
 }
 
-// does runs a tasklet that has to complete, twice: done twice is done once.
+// does runs a tasklet that has to complete.
 func (p *place) does(kind, keys string) *batch.Contribution {
 	p.Helper()
 	c, err := p.run(kind, keys)

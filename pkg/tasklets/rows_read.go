@@ -21,6 +21,7 @@ type rowReader struct {
 	t      *table
 	name   string
 	file   io.Closer
+	decode string // the encoding that the text is decoded from, "" for UTF-8
 	csv    *format.CSVReader
 	json   *format.JSONReader
 	lines  *bufio.Reader
@@ -42,7 +43,11 @@ func (t *table) open(path string) (*rowReader, error) {
 		return nil, err
 	}
 	r, err := t.reader(input, input, name)
-	if err == nil && t.kind == "csv" && t.conf.Header {
+	if err != nil {
+		return nil, errors.Join(err, input.Close())
+	}
+	r.decode = input.Encoding()
+	if t.kind == "csv" && t.conf.Header {
 		err = r.readHeader()
 	}
 	if err != nil {
@@ -89,7 +94,7 @@ func (r *rowReader) readHeader() error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return r.encodingFault(err)
 	}
 	raw := r.csv.Record()
 	r.head = string(raw.Raw)
@@ -151,7 +156,7 @@ func (r *rowReader) next(arena *record.Arena, keys []record.Value) (raw string, 
 
 func (r *rowReader) nextCSV(arena *record.Arena, keys []record.Value) (string, error) {
 	if err := r.csv.Next(); err != nil {
-		return "", err
+		return "", r.encodingFault(err)
 	}
 	row := r.csv.Record()
 	r.line = row.Line
@@ -179,7 +184,7 @@ func (r *rowReader) nextCSV(arena *record.Arena, keys []record.Value) (string, e
 
 func (r *rowReader) nextJSON(arena *record.Arena, keys []record.Value) (string, error) {
 	if err := r.json.Next(); err != nil {
-		return "", err
+		return "", r.encodingFault(err)
 	}
 	row := r.json.Record()
 	r.line = row.Line
@@ -239,8 +244,23 @@ func (r *rowReader) nextLine(arena *record.Arena) (string, error) {
 		if long != nil {
 			part = append(long, part...)
 		}
+		if r.decode != "" && bytes.IndexByte(part, 0xff) >= 0 { // see files.Input
+			return "", r.notDecodable(fault.Position{File: r.name, Line: int(r.line)})
+		}
 		return arena.Copy(bytes.TrimSuffix(part, []byte("\r"))), nil
 	}
+}
+
+// encodingFault names the encoding in an error about bytes that are not of it; the scanners know UTF-8 only.
+func (r *rowReader) encodingFault(err error) error {
+	if fault.CodeOf(err) != format.NotUTF8 || r.decode == "" {
+		return err
+	}
+	return r.notDecodable(fault.PositionOf(err))
+}
+
+func (r *rowReader) notDecodable(at fault.Position) error {
+	return fault.New(fault.Parse, "bytes that are not %s", r.decode).At(at).WithCode("not_decodable").WithHint("is encoding: %s right?", r.decode)
 }
 
 // bad is an error of the row that was read last.

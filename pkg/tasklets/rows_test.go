@@ -129,6 +129,19 @@ func TestSortNamesTheRowThatIsWrong(t *testing.T) {
 	p.holds("a.csv="+p.read("a.csv"), "b.csv="+p.read("b.csv"), "short.csv="+p.read("short.csv"), "bad.csv="+p.read("bad.csv"))
 }
 
+func TestRowsThatAreNotOfTheirEncodingAreRefused(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	for _, name := range []string{"x.txt", "x.csv"} {
+		p.write(name, "a\n\xb1\xe8\nb\xff\xff\nc\n") // of EUC-KR, but for the third line
+		p.refuses("sort", "{path: "+name+", to: y.txt, by: "+map[bool]string{true: "line", false: "a"}[name == "x.txt"]+", encoding: euc-kr}", fault.Parse, name+":3")
+	}
+	err := p.refuses("sort", "{path: 'no*.txt', to: y.txt}", fault.Environment, "no file matches no*.txt")
+	if strings.Contains(fault.HintOf(err), "on_missing") { // a key of files
+		t.Errorf("got the hint %q", fault.HintOf(err))
+	}
+}
+
 func TestSortReadsAndWritesCompressedFiles(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

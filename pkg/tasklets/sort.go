@@ -82,6 +82,9 @@ func (s *sortTasklet) Run(ctx context.Context, c *batch.Contribution) error {
 	}
 	byLine(t)
 	paths, err := findRows(s.env, s.conf.Path, s.conf.To)
+	if err == nil && !s.conf.Unique {
+		err = t.apart(s.conf.To, paths)
+	}
 	if err != nil {
 		return err
 	}
@@ -140,10 +143,9 @@ func firstOnly(t *table, to sink) sink {
 // findRows returns the files that paths stand for, in order. What is made is no input, also where a pattern matches it: a
 // restart may find it there. to may be a pattern, too.
 func findRows(env *catalog.Env, paths config.Paths, to config.Path) ([]string, error) {
-	f := &filesTasklet{conf: &filesConf{}, env: env}
 	var all []string
 	for _, p := range paths {
-		found, err := f.find(config.Paths{p}, "fail")
+		found, err := findAll(env, config.Paths{p}, false)
 		if err != nil {
 			return nil, err
 		}
@@ -155,9 +157,18 @@ func findRows(env *catalog.Env, paths config.Paths, to config.Path) ([]string, e
 		}
 	}
 	if len(all) == 0 {
-		return nil, fault.New(fault.Environment, "no file matches %s but what is made", relative(env.Base, firstOf(paths))).WithCode("no_such_file")
+		return nil, fault.New(fault.Environment, "no file matches %s but what is made", relative(env.Base, firstOf(paths))).WithCode(noSuchFile)
 	}
 	return all, nil
+}
+
+// apart refuses a result that is made of itself and others: a restart would read the others' rows in it, and once more.
+func (t *table) apart(to config.Path, paths []string) error {
+	if len(paths) < 2 || !slices.Contains(paths, filepath.Clean(string(to))) {
+		return nil
+	}
+	return fault.New(fault.Definition, "%s is one of the files that it would be made of: a restart could put the others' rows into it twice",
+		relative(t.env.Base, string(to))).WithHint("make a file of another name, and move it in a step behind")
 }
 
 // sorter holds rows in memory up to a limit, and writes them, sorted, to a run then.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -75,7 +76,7 @@ func (s *splitTasklet) Run(ctx context.Context, c *batch.Contribution) (err erro
 	if err != nil {
 		return err
 	}
-	p := &parts{t: t, conf: s.conf, used: map[string]bool{}}
+	p := &parts{t: t, conf: s.conf, of: paths, used: map[string]bool{}}
 	if len(t.order) > 0 {
 		err = p.byValue(ctx, paths)
 	} else {
@@ -98,6 +99,7 @@ func (s *splitTasklet) Run(ctx context.Context, c *batch.Contribution) (err erro
 type parts struct {
 	t    *table
 	conf *splitConf
+	of   []string // the files that are split
 	open *rowWriter
 	done []made
 	rows int64
@@ -111,6 +113,10 @@ func (p *parts) begin(name string) error {
 	}
 	to := string(p.conf.To)
 	path := filepath.Join(filepath.Dir(to), strings.Replace(filepath.Base(to), "*", name, 1))
+	if slices.Contains(p.of, path) { // a restart would split that part
+		return fault.New(fault.Definition, "%s would be replaced by a part of it", relative(p.t.env.Base, path)).
+			WithHint("put the parts into a folder of their own: to: parts/%s", filepath.Base(to))
+	}
 	var err error
 	p.open, err = p.t.create(path, p.t.head())
 	return err

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"os"
 	"strconv"
 	"strings"
 
@@ -77,15 +76,12 @@ func atLine(name, script string) func(offset int) placer {
 const maxScript = 16 << 20
 
 func (p *sqlScript) addFile(path string) error {
-	name := relative(p.env.Base, path)
-	text, err := os.ReadFile(path)
-	switch {
-	case err != nil:
-		return trouble("read the script", name, err)
-	case len(text) > maxScript:
-		return fault.New(fault.Environment, "the script %s is larger than 16 MiB", name).WithHint("rows are loaded by a step with a reader and a writer")
+	text, err := readWhole(p.env, path, maxScript, "rows are loaded by a step with a reader and a writer")
+	if err != nil {
+		return err
 	}
-	return p.add(strings.TrimPrefix(string(text), "\ufeff"), atLine(name, string(text)))
+	script := strings.TrimPrefix(string(text), "\ufeff")
+	return p.add(script, atLine(relative(p.env.Base, path), script))
 }
 
 // add adds the statements of a text. at places errors at an offset of it.
@@ -97,7 +93,10 @@ func (p *sqlScript) add(text string, at func(offset int) placer) error {
 	var wrong fault.List
 	for _, part := range parts {
 		one, err := p.parse(part.Text, at(part.Offset))
-		wrong.Add(err)
+		if err != nil {
+			wrong.Add(err)
+			continue
+		}
 		one.verb, one.changes = part.Verb, part.Changes()
 		p.statements = append(p.statements, one)
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -58,6 +59,8 @@ func Unanswered(ctx context.Context, address string, err error) error {
 		return fault.New(fault.Transient, "its host was not found").WithCode("no_answer")
 	case errors.As(err, &certificate):
 		return fault.New(fault.Environment, "its certificate is not trusted: %s", without(certificate.Err.Error(), address)).WithCode("certificate")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fault.New(fault.Transient, "the answer was cut short").WithCode("no_answer")
 	case errors.As(err, &network):
 		return fault.New(fault.Transient, "%s: %v", network.Op, network.Err).WithCode("no_answer")
 	}
