@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,16 +22,17 @@ func (w *Written) Close() error { return trouble("close", w.Path, w.input.Close(
 
 // written reads the first size bytes of an open file, all of them where size is negative. It closes the file in the end.
 func written(f *os.File, path string, size int64) (*Written, error) {
-	w := &Written{Reader: f, Path: path, Unfinished: size >= 0, input: &Input{file: f, name: path}}
+	text := &counted{from: f}
 	if size >= 0 {
-		w.Reader = io.LimitReader(f, size)
+		text.from = io.LimitReader(f, size)
 	}
+	w := &Written{Reader: text, Path: path, Unfinished: size >= 0, input: &Input{file: f, name: path, raw: text}}
 	first := make([]byte, sniffed)
 	n, err := f.ReadAt(first, 0)
 	if err == nil || err == io.EOF {
 		err = nil
 		if w.input.compression = compressionOf(first[:n]); w.input.compression != "none" {
-			w.Reader, err = w.input.decompress(bufio.NewReader(w.Reader), 0)
+			w.Reader, err = w.input.decompress(bufio.NewReader(text), 0)
 		}
 	}
 	if err != nil {
@@ -69,16 +69,16 @@ func (o Output) openUnfinished(at Mark) (*Written, error) {
 	}
 	for _, name := range names {
 		path := filepath.Join(o.folder(), name)
-		f, err := os.Open(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
+		same, err := holds(path, at, false)
 		if err != nil {
 			return nil, trouble("read", path, err)
 		}
-		if info, err := f.Stat(); err != nil || info.Size() < at.Size {
-			f.Close()
-			continue // of another epoch, or about to be written anew
+		if !same {
+			continue // gone, of another epoch, or about to be written anew
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, trouble("read", path, err)
 		}
 		return written(f, path, at.Size)
 	}
