@@ -2,6 +2,7 @@ package listeners
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func newExec(conf *execConf, env *catalog.Env) (batch.Listener, error) {
 	if len(conf.Command) == 0 || conf.Command[0] == "" {
 		return nil, fault.New(fault.Definition, "command: the list has no program").WithHint("name the program first: [logger, -t, batch]")
 	}
-	return &execListener{conf, env}, nil
+	return &execListener{conf, env}, checkTimeout(conf.Timeout)
 }
 
 func (l *execListener) Notify(ctx context.Context, n batch.Notification) error {
@@ -57,7 +58,11 @@ func (l *execListener) Notify(ctx context.Context, n batch.Notification) error {
 	case r.Signal != "":
 		return fault.New(fault.Internal, "%s was ended by a signal (%s)", l.conf.Command[0], r.Signal)
 	case r.Code != 0:
-		return fault.New(fault.Internal, "%s ended with exit code %d%s", l.conf.Command[0], r.Code, lastLine(r.Tail))
+		err := fault.New(fault.Internal, "%s ended with exit code %d", l.conf.Command[0], r.Code)
+		if said := r.LastLines(1); said != "" {
+			err.Err = errors.New(said)
+		}
+		return err
 	}
 	return nil
 }
@@ -69,14 +74,4 @@ func (l *execListener) environment(n batch.Notification) []string {
 		added = append(added, p.Name+"="+p.Value)
 	}
 	return added
-}
-
-// lastLine is the last that a program said, behind a colon.
-func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	last := fault.Printable(strings.TrimSpace(lines[len(lines)-1]))
-	if last == "" {
-		return ""
-	}
-	return ": " + last[max(0, len(last)-200):]
 }

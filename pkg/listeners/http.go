@@ -2,6 +2,7 @@ package listeners
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -34,7 +35,7 @@ func newHTTP(conf *httpConf, _ *catalog.Env) (batch.Listener, error) {
 	if off(conf.URL) {
 		return nil, nil
 	}
-	if err := web.CheckURL(conf.URL); err != nil {
+	if err := cmp.Or(web.CheckURL(conf.URL), checkTimeout(conf.Timeout)); err != nil {
 		return nil, err
 	}
 	body := func(n batch.Notification) ([]byte, error) {

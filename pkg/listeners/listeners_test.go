@@ -120,6 +120,21 @@ func TestAListenerWithoutAnAddressIsOff(t *testing.T) {
 	}
 }
 
+func TestListenersNeedTimeToAct(t *testing.T) {
+	t.Parallel()
+	for kind, keys := range map[string]string{
+		"http":  "url: http://example.com",
+		"slack": "url: http://example.com",
+		"exec":  "command: [true]",
+		"mail":  "server: localhost:25, from: a@example.com, to: [b@example.com]",
+	} {
+		_, err := listenerOf(t, kind, "{"+keys+", timeout: 0s}")
+		if fault.ClassOf(err) != fault.Definition || !strings.Contains(err.Error(), "timeout") {
+			t.Errorf("%s: got %v", kind, err)
+		}
+	}
+}
+
 func TestErrorsDoNotHoldTheAddress(t *testing.T) {
 	t.Parallel()
 	for name, address := range map[string]string{

@@ -30,7 +30,7 @@ func newMail(conf *mailConf, env *catalog.Env) (batch.Listener, error) {
 	if off(conf.Address) {
 		return nil, nil
 	}
-	if err := conf.Check(); err != nil {
+	if err := cmp.Or(conf.Check(), checkTimeout(conf.Timeout)); err != nil {
 		return nil, err
 	}
 	return &mailListener{conf, env.Now}, nil

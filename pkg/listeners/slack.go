@@ -25,7 +25,7 @@ func newSlack(conf *slackConf, _ *catalog.Env) (batch.Listener, error) {
 	if off(conf.URL) {
 		return nil, nil
 	}
-	if err := web.CheckURL(conf.URL); err != nil {
+	if err := cmp.Or(web.CheckURL(conf.URL), checkTimeout(conf.Timeout)); err != nil {
 		return nil, err
 	}
 	body := func(n batch.Notification) ([]byte, error) {

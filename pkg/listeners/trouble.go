@@ -9,6 +9,14 @@ import (
 	"batchctl/pkg/fault"
 )
 
+// checkTimeout refuses a timeout in which nothing can be done.
+func checkTimeout(timeout config.Duration) error {
+	if timeout > 0 {
+		return nil
+	}
+	return fault.New(fault.Definition, "timeout has to be more than nothing").WithHint("leave it out for the usual 5s")
+}
+
 // tooSlow is why a notification was given up.
 func tooSlow(timeout time.Duration) error {
 	return fault.New(fault.Transient, "no answer within %s", timeout)

@@ -116,7 +116,22 @@ func (m *Message) writeHead(b *bytes.Buffer) error {
 	return nil
 }
 
-func writeHeader(b *bytes.Buffer, name, value string) { fmt.Fprintf(b, "%s: %s\r\n", name, value) }
+// headerLine is how long a line of a header should be at most (RFC 5322, section 2.1.1).
+const headerLine = 78
+
+// writeHeader folds long headers at their blanks (RFC 5322, section 2.2.3).
+func writeHeader(b *bytes.Buffer, name, value string) {
+	length, _ := fmt.Fprintf(b, "%s:", name)
+	for _, word := range strings.Split(value, " ") {
+		if length+1+len(word) > headerLine && length > len(name)+1 {
+			b.WriteString("\r\n")
+			length = 0
+		}
+		n, _ := fmt.Fprintf(b, " %s", word)
+		length += n
+	}
+	b.WriteString("\r\n")
+}
 
 func writeText(to io.Writer, text string) error {
 	w := quotedprintable.NewWriter(to)

@@ -31,7 +31,7 @@ func (s *Server) Check() error {
 	return nil
 }
 
-// Send hands a mail to the server. It ends with ctx. Errors are transient where trying again may help: no connection, or
+// Send hands a mail to the server. It ends with ctx, whose cause it wraps then. Errors are transient where trying again may help: no connection, or
 // an answer 4xx (RFC 5321, section 4.2.1).
 func (s *Server) Send(ctx context.Context, m *Message) error {
 	if err := s.Check(); err != nil {
@@ -59,7 +59,7 @@ func (s *Server) deliver(ctx context.Context, from string, to []string, text []b
 	defer conn.Close()
 	end := context.AfterFunc(ctx, func() { conn.Close() })
 	defer end()
-	client, err := s.begin(conn)
+	client, err := s.begin(&patience{conn, maxSaid})
 	if err != nil {
 		return err
 	}
@@ -83,6 +83,24 @@ func (s *Server) deliver(ctx context.Context, from string, to []string, text []b
 	}
 	_ = client.Quit() // the mail was accepted
 	return nil
+}
+
+// maxSaid is how many bytes a server may say in one conversation: usually it is less than a thousand.
+const maxSaid = 1 << 20
+
+// patience is a connection that is heard so far and no further: net/smtp takes answers of any length.
+type patience struct {
+	net.Conn
+	left int
+}
+
+func (p *patience) Read(b []byte) (int, error) {
+	if p.left <= 0 {
+		return 0, fault.New(fault.Transient, "mail: the server said more than 1 MiB").WithHint("is it an SMTP server?")
+	}
+	n, err := p.Conn.Read(b[:min(len(b), p.left)])
+	p.left -= n
+	return n, err
 }
 
 func (s *Server) dial(ctx context.Context) (net.Conn, error) {
@@ -140,7 +158,7 @@ func classified(ctx context.Context, err error) error {
 	case errors.As(err, &own):
 		return err
 	case ctx.Err() != nil:
-		return fault.Wrap(fault.Transient, context.Cause(ctx), "mail")
+		return fault.Wrap(fault.ClassOf(context.Cause(ctx)), context.Cause(ctx), "mail")
 	case errors.As(err, &certificate):
 		return fault.Wrap(fault.Environment, err, "mail")
 	case errors.As(err, &answer) && answer.Code >= 500:

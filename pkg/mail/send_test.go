@@ -3,6 +3,7 @@ package mail
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/mail"
@@ -131,7 +132,7 @@ func TestRefusalsHaveAClass(t *testing.T) {
 			t.Parallel()
 			address, _ := serve(t, c.answers)
 			c.server.Address = address
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, fmt.Errorf("too slow"))
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, fault.New(fault.Transient, "too slow"))
 			if name != "hangs" {
 				ctx = t.Context()
 			}
@@ -141,6 +142,57 @@ func TestRefusalsHaveAClass(t *testing.T) {
 				t.Errorf("got %v (%s), want class %s and %q", err, fault.ClassOf(err), c.class, c.says)
 			}
 		})
+	}
+}
+
+// RFC 5322, section 2.1.1: no line has more than 998 characters, and should not have more than 78.
+func TestLongHeadersAreFolded(t *testing.T) {
+	t.Parallel()
+	m := message()
+	m.Subject = strings.Repeat("step load failed: duplicate key ", 60)
+	m.To = nil
+	for i := range 60 {
+		m.To = append(m.To, fmt.Sprintf("Somebody Number %d <somebody.%d@example.com>", i, i))
+	}
+	text, err := m.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(text), "\r\n") {
+		if len(line) > 78 {
+			t.Errorf("a line has %d characters: %.50q", len(line), line)
+		}
+	}
+	read, err := mail.ReadMessage(strings.NewReader(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if to, err := read.Header.AddressList("To"); err != nil || len(to) != 60 || to[59].Name != "Somebody Number 59" {
+		t.Errorf("got %v, %v", to, err)
+	}
+	if got := read.Header.Get("Subject"); got != strings.TrimSpace(m.Subject) {
+		t.Errorf("got the subject %q", got)
+	}
+}
+
+func TestServerThatDoesNotStopTalkingIsLeft(t *testing.T) {
+	t.Parallel()
+	address, _ := serve(t, map[string]string{"MAIL": "250 " + strings.Repeat("x", 3<<20)})
+	err := (&Server{Address: address}).Send(t.Context(), message())
+	if fault.ClassOf(err) != fault.Transient || !strings.Contains(err.Error(), "the server said more than 1 MiB") {
+		t.Errorf("got %.200v of class %s", err, fault.ClassOf(err))
+	}
+}
+
+func TestMailThatIsStoppedSaysSo(t *testing.T) {
+	t.Parallel()
+	address, _ := serve(t, map[string]string{"MAIL": "hang"})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stopped := errors.New("stopped")
+	time.AfterFunc(50*time.Millisecond, func() { cancel(stopped) })
+	err := (&Server{Address: address}).Send(ctx, message())
+	if !errors.Is(err, stopped) || fault.ClassOf(err) == fault.Transient {
+		t.Errorf("got %v of class %s", err, fault.ClassOf(err))
 	}
 }
 

@@ -43,6 +43,21 @@ type Result struct {
 	Tail   string // the last bytes of standard error, a few thousand
 }
 
+// LastLines returns the last lines of standard error that are not empty, in one, for messages: "" where nothing was said.
+func (r *Result) LastLines(n int) string {
+	var lines []string
+	for _, l := range strings.Split(r.Tail, "\n") {
+		if l = strings.TrimSpace(l); l != "" {
+			lines = append(lines, l)
+		}
+	}
+	said := strings.Join(lines[max(0, len(lines)-n):], " / ")
+	if len(said) > 500 {
+		said = "..." + said[len(said)-500:]
+	}
+	return strings.ToValidUTF8(said, "")
+}
+
 // lingering is how long processes that a program has left behind may go on writing, after its own end: a logger that it
 // writes through.
 const lingering = time.Second
@@ -79,8 +94,9 @@ type running struct {
 	silent  chan struct{} // closed when nobody can write output any more
 	stdout  *stream
 	stderr  *stream
-	input   *os.File // this end of standard input
-	failure error    // of waiting
+	input   *os.File      // this end of standard input
+	fed     chan struct{} // closed when nobody writes to it any more
+	failure error         // of waiting
 }
 
 func (c *Command) start() (r *running, err error) {
@@ -109,7 +125,7 @@ func (c *Command) start() (r *running, err error) {
 }
 
 func (c *Command) prepare() (*running, error) {
-	r := &running{command: c, exited: make(chan struct{}), silent: make(chan struct{})}
+	r := &running{command: c, exited: make(chan struct{}), silent: make(chan struct{}), fed: make(chan struct{})}
 	path, err := lookUp(c.Args[0], c.Dir)
 	if err != nil {
 		return nil, c.notStarted(err)
@@ -156,12 +172,13 @@ func (r *running) listen() {
 			streams <- struct{}{}
 		}()
 	}
-	if r.input != nil {
-		go func() {
+	go func() {
+		defer close(r.fed)
+		if r.input != nil {
 			_, _ = io.WriteString(r.input, r.command.Input) // a program need not read all of it
 			r.input.Close()
-		}()
-	}
+		}
+	}()
 	go func() {
 		<-streams
 		<-streams
@@ -214,6 +231,7 @@ func (r *running) release() {
 	}
 	r.close()
 	<-r.silent
+	<-r.fed
 }
 
 func (r *running) close() {

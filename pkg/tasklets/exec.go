@@ -96,9 +96,6 @@ func newExec(conf *execConf, env *catalog.Env) (batch.Tasklet, error) {
 	for _, p := range conf.Env {
 		hide(env, p.Name, scalarText(p.Value))
 	}
-	if conf.Grace < 0 || conf.Timeout < 0 {
-		wrong.Add(fault.New(fault.Definition, "tasklet exec: timeout and grace cannot be negative"))
-	}
 	left, err := newLeftovers(conf.Context, env, record.Field{Name: "stdout", Kind: record.Text}, record.Field{Name: "stderr", Kind: record.Text},
 		record.Field{Name: "exit_code", Kind: record.Int})
 	wrong.Add(err)
@@ -198,23 +195,8 @@ func (e *execTasklet) judge(r *proc.Result, c *batch.Contribution) error {
 // failed is the error of a program, with the last that it said.
 func (e *execTasklet) failed(class fault.Class, how string, r *proc.Result) error {
 	err := fault.New(class, "%s %s", e.name(), how).WithCode("exit_" + strconv.Itoa(r.Code))
-	if said := lastLines(r.Tail, 3); said != "" {
+	if said := r.LastLines(3); said != "" {
 		err.Err = errors.New(said)
 	}
 	return err
-}
-
-// lastLines returns the last lines of a text that are not empty, in one.
-func lastLines(text string, n int) string {
-	var lines []string
-	for _, l := range strings.Split(text, "\n") {
-		if l = strings.TrimSpace(l); l != "" {
-			lines = append(lines, l)
-		}
-	}
-	said := strings.Join(lines[max(0, len(lines)-n):], " / ")
-	if len(said) > 500 {
-		said = "..." + said[len(said)-500:]
-	}
-	return strings.ToValidUTF8(said, "")
 }
