@@ -116,7 +116,7 @@ func TestChildDiesWithoutAGuard(t *testing.T) {
 	folder := t.TempDir()
 	sleep, err := exec.LookPath("sleep")
 	if err != nil {
-		t.Skip("there is no program to start")
+		t.Fatal(err)
 	}
 	writeFile(t, folder, "job.yaml", "job: alone\nsteps:\n  - name: run\n    tasklet: {type: exec, command: ["+sleep+", 1000]}\n")
 	run := command(t, folder, "run", "job.yaml")

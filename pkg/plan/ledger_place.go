@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -70,7 +71,7 @@ func (p place) of(ctx context.Context, step batch.StepKey) ([]meta.Begun, error)
 }
 
 func (l *onlyHere) moved(there []meta.Begun) error {
-	furthest := slices.MaxFunc(there, func(a, b meta.Begun) int { return int(a.Ordinal - b.Ordinal) })
+	furthest := slices.MaxFunc(there, func(a, b meta.Begun) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
 	return fault.Wrap(fault.Environment, batch.ErrNotRestartable,
 		"the step came to record %d with its checkpoint in %s, and would begin again at its first one with a checkpoint in %s",
 		furthest.Ordinal, l.there.name, l.here.name).WithCode("checkpoint_moved").

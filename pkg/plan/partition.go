@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"batchctl/pkg/batch"
@@ -105,9 +106,6 @@ func (a *assembly) division(ctx context.Context, s *job.Step, b *builder) (batch
 		return d, err
 	}
 	d.Values, err = a.queriedValues(ctx, s, b)
-	if err == nil && len(d.Values) > job.MaxPartitions-1 {
-		err = s.Partition.Node.Errorf("partition: the query has %d values, and a step at most %d partitions", len(d.Values), job.MaxPartitions).WithHint("use by: range or by: modulo")
-	}
 	return d, err
 }
 
@@ -140,9 +138,14 @@ func (a *assembly) queriedValues(ctx context.Context, s *job.Step, b *builder) (
 		if err := cursor.Scan(row, new(record.Arena)); err != nil {
 			return nil, err
 		}
-		if !row[0].IsNull() { // the share of everything else has null
-			values = append(values, row[0])
+		if row[0].IsNull() { // the share of everything else has it
+			continue
 		}
+		if len(values) == job.MaxPartitions-1 {
+			return nil, s.Partition.Node.Errorf("partition: the query has more than %d values, and a step at most %d partitions", len(values), job.MaxPartitions).
+				WithCode("bad_partition").WithHint("use by: range or by: modulo")
+		}
+		values = append(values, row[0])
 	}
 	return values, cursor.Err()
 }
@@ -183,7 +186,7 @@ func (p *prepared) checkPartition(s *job.Step) error {
 			continue
 		}
 		for _, at := range writtenPaths(output.c.Node) {
-			if !strings.Contains(at.Text(), "${partition.") {
+			if !tellsApart(at.Text(), s.Partition.By) {
 				wrong.Add(at.Errorf("%s: all partitions would write into one file", output.what).WithCode("shared_output").
 					WithHint("put ${partition.name} into the path"))
 			}
@@ -194,9 +197,24 @@ func (p *prepared) checkPartition(s *job.Step) error {
 	if err != nil {
 		return wrong.Err() // told elsewhere, or not known yet
 	}
+	defer reader.Close()
 	_, err = asDivisible(s, reader)
 	wrong.Add(err)
 	return wrong.Err()
+}
+
+// tellsApart reports whether each share of a division has a path of its own.
+func tellsApart(path, by string) bool {
+	names := []string{"name", "index"}
+	switch by {
+	case "range":
+		names = append(names, "from", "to")
+	case "values":
+		names = append(names, "value")
+	case "files":
+		names = append(names, "file")
+	}
+	return slices.ContainsFunc(names, func(name string) bool { return strings.Contains(path, "${partition."+name) })
 }
 
 // checkPoolOf refuses a connection that has too few for all partitions that run at a time: each would hold one and wait for

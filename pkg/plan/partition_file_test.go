@@ -182,6 +182,57 @@ steps:
 	}
 }
 
+func TestPartitionsDoNotShareAFile(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		partition, path string
+		shared          bool
+	}{
+		{"{by: range, count: 2}", "out/${partition.name}.csv", false},
+		{"{by: range, count: 2}", "out/${partition.index}.csv", false},
+		{"{by: range, count: 2}", "out/from-${partition.from}.csv", false},
+		{"{by: values, column: id, values: [1]}", "out/${partition.value}.csv", false},
+		{"{by: range, count: 2}", "out/all.csv", true},
+		{"{by: range, count: 2}", "out/of-${partition.count}.csv", true},
+		{"{by: modulo, column: id, count: 2}", "out/${partition.from}.csv", true},
+		{"{by: range, count: 2}", "out/${partition.value}.csv", true},
+		{"{by: range, count: 2}", "${partition.file}.out", true},
+	} {
+		p := newSidePlace(t, "sqlite", sqltest.SQLite(t))
+		p.fileOf(t, "in/a.csv", 0, 3)
+		p.write(t, "job.yaml", fmt.Sprintf(`
+job: apart
+steps:
+  - name: load
+    partition: %s
+    reader: {type: csv, path: in/a.csv, columns: {id: int}}
+    writer: {type: csv, path: %q}
+`, c.partition, c.path))
+		_, err := p.Validate(context.Background(), "job.yaml", nil)
+		if got := fault.CodeOf(err) == "shared_output"; got != c.shared || err != nil && !got {
+			t.Errorf("%s to %s: got %v", c.partition, c.path, err)
+		}
+	}
+}
+
+func TestPartitionQueryIsReadNoFurtherThanItCounts(t *testing.T) {
+	t.Parallel()
+	p := newSidePlace(t, "sqlite", sqltest.SQLite(t))
+	p.exec(t, "create table t (id integer)")
+	p.write(t, "job.yaml", fmt.Sprintf(`
+job: endless
+connections: {db: {driver: sqlite, dsn: %q}}
+steps:
+  - name: load
+    partition: {by: values, column: id, connection: db, query: "with recursive n(i) as (select 1 union all select i + 1 from n) select i from n"}
+    reader: {type: sql, connection: db, query: "select id from t", keyset: [id]}
+    writer: {type: csv, path: "out/${partition.name}.csv"}
+`, p.dsn))
+	if _, _, err := p.run(t); err == nil || !strings.Contains(err.Error(), "the query has more than 999 values") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestDryRunTriesEveryPartition(t *testing.T) {
 	t.Parallel()
 	p := newSidePlace(t, "sqlite", sqltest.SQLite(t))

@@ -28,7 +28,10 @@ func (p *prepared) checkNames(ctx context.Context, store *meta.Store, l *meta.La
 			last[step.Name] = step
 		}
 	}
-	for _, step := range last {
+	for _, step := range history {
+		if last[step.Name] != step {
+			continue
+		}
 		begun, err := mayHaveCommitted(ctx, store, step)
 		if err != nil {
 			return err
