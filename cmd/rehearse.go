@@ -121,6 +121,9 @@ func rehearsalText(r *plan.Rehearsal, err error) string {
 		if c.Filter > 0 {
 			fmt.Fprintf(&b, " %9s filtered", grouped(c.Filter))
 		}
+		if c.Skip() > 0 {
+			fmt.Fprintf(&b, " %9s skipped", grouped(c.Skip()))
+		}
 		if s.Target != "" {
 			fmt.Fprintf(&b, "   into %s", s.Target)
 		}

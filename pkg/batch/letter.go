@@ -78,18 +78,5 @@ func (l *Letter) fields(b *record.Batch) record.Value {
 	if l.Input == nil {
 		return record.NullValue
 	}
-	object := []byte{'{'}
-	for i := range l.Input.Schema.Len() {
-		v := l.Input.At(i)
-		if v.Kind() == record.Absent {
-			continue
-		}
-		if len(object) > 1 {
-			object = append(object, ',')
-		}
-		object = record.AppendJSONString(object, l.Input.Schema.Field(i).Name)
-		object = append(object, ':')
-		object = v.AppendJSON(object)
-	}
-	return record.OfJSON(b.Arena.Copy(append(object, '}')))
+	return record.OfJSON(b.Arena.Copy(l.Input.AppendJSON(nil)))
 }

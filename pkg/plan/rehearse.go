@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,34 +48,20 @@ func (r *Rehearsal) Tried() []*batch.StepExecution {
 // opened for reading only. A step that needs what an earlier one would have left behind is not tried. It ends at the
 // first error, as a run does; the Rehearsal is nil where nothing was tried.
 func (e *Engine) Rehearse(ctx context.Context, r RunRequest, w Watcher) (rehearsal *Rehearsal, err error) {
-	j, err := e.load(r.Path)
+	s, err := e.newStage(ctx, r, w)
 	if err != nil {
 		return nil, err
 	}
-	p, err := e.prepare(j, r.Parameters, "")
-	if err != nil {
+	defer func() { err = errors.Join(err, s.connections.close()) }()
+	s.instead = s.unwritten
+	rehearsal = &Rehearsal{Execution: s.execution}
+	if rehearsal.NextRun, err = e.nextRun(ctx, s.prepared); err != nil {
 		return nil, err
 	}
-	if err := p.check(e.Secrets); err != nil {
-		return nil, err
-	}
-	p.overrides = r.Overrides
-	rehearsal = &Rehearsal{Execution: &batch.JobExecution{
-		Instance: batch.JobInstance{Name: p.job.Name, Key: p.parameters.Key()}, Parameters: p.parameters.List,
-	}}
-	if rehearsal.NextRun, err = e.nextRun(ctx, p); err != nil {
-		return nil, err
-	}
-	p.names.SetInt("job.instance_id", 0).SetInt("job.execution_id", 0).SetText("job.repository_id", "rehearsal")
-	connections := p.readOnlyConnections(ctx)
-	defer func() { err = errors.Join(err, connections.close()) }()
-	a := &assembly{engine: e, prepared: p, execution: rehearsal.Execution, connections: connections, stop: w.Stop}
-	a.observer = &remembering{to: w.Observer, names: p.names}
-	begin := e.Now()
-	rehearsal.Execution.Started = begin
+	s.rehearsal = rehearsal
 	w.Observer.Observe(batch.JobStarted{Job: rehearsal.Execution})
-	err = (&stage{assembly: a, watcher: w, rehearsal: rehearsal}).steps(ctx)
-	rehearsal.Elapsed = e.Now().Sub(begin)
+	err = s.steps(ctx)
+	rehearsal.Elapsed = e.Now().Sub(s.execution.Started)
 	return rehearsal, err
 }
 
@@ -90,13 +77,37 @@ func (p *prepared) readOnlyConnections(ctx context.Context) *connections {
 	return c
 }
 
-// stage is where a job is rehearsed, step by step.
+// stage is where steps of a job are tried that write nothing.
 type stage struct {
 	*assembly
-	watcher   Watcher
+	chunk     int                                                                  // of each step; 0 is its own
+	instead   func(*job.Step, *builder, func(notice string)) (batch.Writer, error) // makes what stands for a step's writer
 	rehearsal *Rehearsal
 	written   []*job.Step // by the steps so far
 	leftOut   bool        // a step was not tried
+}
+
+// newStage checks a definition and its parameters. Databases are opened for reading only, and have to be closed.
+func (e *Engine) newStage(ctx context.Context, r RunRequest, w Watcher) (*stage, error) {
+	j, err := e.load(r.Path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := e.prepare(j, r.Parameters, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := p.check(e.Secrets); err != nil {
+		return nil, err
+	}
+	p.overrides = r.Overrides
+	p.names.SetInt("job.instance_id", 0).SetInt("job.execution_id", 0).SetText("job.repository_id", "rehearsal")
+	execution := &batch.JobExecution{
+		Instance: batch.JobInstance{Name: p.job.Name, Key: p.parameters.Key()}, Parameters: p.parameters.List, Started: e.Now(),
+	}
+	a := &assembly{engine: e, prepared: p, execution: execution, connections: p.readOnlyConnections(ctx), stop: w.Stop}
+	a.observer = &remembering{to: w.Observer, names: p.names}
+	return &stage{assembly: a}, nil
 }
 
 func (s *stage) steps(ctx context.Context) error {
@@ -132,16 +143,24 @@ func (s *stage) rehearse(ctx context.Context, step *job.Step) error {
 		s.rehearsal.Steps = append(s.rehearsal.Steps, tried)
 		return nil
 	}
-	execution := &batch.JobExecution{Instance: s.execution.Instance, Status: batch.Starting}
-	r := &runner.Runner{
-		Repository: forgetful{}, Observer: withoutJob{s.observer}, Now: s.engine.Now, After: s.engine.After, Clock: s.engine.Clock, Stop: s.watcher.Stop, CheckpointEvery: time.Second,
-	}
-	err := r.Run(ctx, &runner.Job{Flow: runner.Sequence(s.tryStep(step)), Timeout: s.left()}, execution)
-	if len(execution.Steps) > 0 {
-		tried.Step = execution.Steps[0]
+	var err error
+	if tried.Step, err = s.try(ctx, step); tried.Step != nil {
 		s.rehearsal.Steps = append(s.rehearsal.Steps, tried)
 	}
 	return err
+}
+
+// try runs a step without its writer. The execution is nil where the step did not begin.
+func (s *stage) try(ctx context.Context, step *job.Step) (*batch.StepExecution, error) {
+	execution := &batch.JobExecution{Instance: s.execution.Instance, Status: batch.Starting}
+	r := &runner.Runner{
+		Repository: forgetful{}, Observer: withoutJob{s.observer}, Now: s.engine.Now, After: s.engine.After, Clock: s.engine.Clock, Stop: s.stop, CheckpointEvery: time.Second,
+	}
+	err := r.Run(ctx, &runner.Job{Flow: runner.Sequence(s.tryStep(step)), Timeout: s.left()}, execution)
+	if len(execution.Steps) == 0 {
+		return nil, err
+	}
+	return execution.Steps[0], err
 }
 
 // left is what is left of the time that the job may take, 0 for ever.
@@ -179,7 +198,7 @@ func (s *stage) tryStep(step *job.Step) runner.Step {
 
 func (s *stage) tryShare(step *job.Step, share *runner.Share) *runner.Step {
 	return &runner.Step{
-		Name: step.Name, Chunk: step.ChunkSize(), FailOnEmpty: step.FailOnEmpty, Tolerance: s.tolerance(step),
+		Name: step.Name, Chunk: cmp.Or(s.chunk, step.ChunkSize()), FailOnEmpty: step.FailOnEmpty, Tolerance: s.tolerance(step),
 		Claim: func(context.Context, *batch.StepExecution) (batch.Ledger, batch.StepKey, error) {
 			return new(scratch), batch.StepKey{}, nil
 		},
@@ -209,11 +228,13 @@ func (s *stage) components(step *job.Step, share *runner.Share, execution *batch
 	if err != nil {
 		return nil, err
 	}
+	writer, err := s.instead(step, b, env.Notice)
+	return &runner.Components{Reader: reader, Processors: chain, Writer: writer}, err
+}
+
+func (s *stage) unwritten(step *job.Step, b *builder, notice func(string)) (batch.Writer, error) {
 	writer, err := b.writer(step.Writer)
-	if err != nil {
-		return nil, err
-	}
-	return &runner.Components{Reader: reader, Processors: chain, Writer: &unwritten{to: writer, ready: s.targetExists(step), notice: env.Notice}}, nil
+	return &unwritten{to: writer, ready: s.targetExists(step), notice: notice}, err
 }
 
 // look is what components may use that read, and write nothing.

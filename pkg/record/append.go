@@ -90,6 +90,24 @@ func (v Value) AppendJSON(dst []byte) []byte {
 	return AppendJSONString(dst, v.text)
 }
 
+// AppendJSON appends r as a JSON object with its fields in their order, without absent ones.
+func (r Record) AppendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	begin := len(dst)
+	for i := range r.Schema.Len() {
+		v := r.At(i)
+		if v.kind == Absent {
+			continue
+		}
+		if len(dst) > begin {
+			dst = append(dst, ',')
+		}
+		dst = append(AppendJSONString(dst, r.Schema.Field(i).Name), ':')
+		dst = v.AppendJSON(dst)
+	}
+	return append(dst, '}')
+}
+
 func (v Value) appendJSONNumber(dst []byte) []byte {
 	if v.text != "" && (v.flag&flagPlain != 0 || isJSONNumber(v.text)) {
 		return append(dst, v.text...)
