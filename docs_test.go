@@ -174,7 +174,7 @@ func TestFlagsOfThePagesExist(t *testing.T) {
 			known[hidden] = true
 		}
 	}
-	for _, name := range []string{"run", "restart", "stop", "abandon", "purge", "list", "show", "validate", "plan", "preview", "graph", "explain", "version",
+	for _, name := range []string{"run", "restart", "stop", "abandon", "purge", "list", "show", "init", "validate", "plan", "preview", "graph", "explain", "version",
 		"dead-letters list", "dead-letters show", "dead-letters replay"} {
 		out, err := command(t, folder, append(strings.Fields(name), "--help")...).CombinedOutput()
 		if err != nil {

@@ -31,6 +31,7 @@ var jsonCalls = map[string][]struct {
 		{"dead-letters replay 5", 0}, {"dead-letters replay 99", 8}, {"dead-letters nosuch", 2}},
 	"validate": {{"validate good.yaml", 0}, {"validate good.yaml wrong.yaml nowhere.yaml", 3}, {"validate", 2}},
 	"plan":     {{"plan good.yaml -p day=2026-11-20", 0}, {"plan wrong.yaml", 2}, {"plan good.yaml", 2}},
+	"init":     {{"init fresh", 0}, {"init fresh", 2}, {"init a/b", 2}},
 	"preview": {{"preview good.yaml -p day=2026-11-20", 0}, {"preview good.yaml -p day=2026-11-20 --step nosuch", 2}, {"preview bad.yaml", 1}, {"preview wrong.yaml", 2},
 		{"preview skips.yaml -n 1", 0}, {"preview good.yaml -n 0", 2}, {"preview", 2}},
 	"graph":   {{"graph good.yaml", 0}, {"graph wrong.yaml", 2}, {"graph good.yaml --format png", 2}, {"graph", 2}},

@@ -50,7 +50,7 @@ func newRootCommand(a *app) *cobra.Command {
 	flags.BoolVar(&a.global.noProgress, "no-progress", false, "log lines instead of progress bars, on a terminal too")
 	addGroup(root, "Run jobs:", newRunCommand(a), newRestartCommand(a), newStopCommand(a), newAbandonCommand(a))
 	addGroup(root, "See what was run:", newListCommand(a), newShowCommand(a), newDeadLettersCommand(a), newPurgeCommand(a))
-	addGroup(root, "Write and check definitions:", newValidateCommand(a), newPlanCommand(a), newPreviewCommand(a), newGraphCommand(a), newExplainCommand(a))
+	addGroup(root, "Write and check definitions:", newInitCommand(a), newValidateCommand(a), newPlanCommand(a), newPreviewCommand(a), newGraphCommand(a), newExplainCommand(a))
 	root.AddCommand(newVersionCommand(a))
 	return root
 }
