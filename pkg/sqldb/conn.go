@@ -19,6 +19,9 @@ type Conn struct {
 	copyBuffer []byte          // of CopyIn, kept for the next one
 	ahead      ahead           // a transaction that nobody has asked for yet; PostgreSQL
 	open       bool            // a transaction may be open
+	first      bool            // nothing has been said in it
+	lead       string          // the COPY that it began with; "" where it did not
+	copying    string          // a COPY was begun in it ahead, and has no rows yet
 	broken     bool            // not to be used again
 }
 

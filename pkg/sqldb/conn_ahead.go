@@ -6,12 +6,14 @@ import (
 	"time"
 )
 
-// ahead is a transaction that was begun together with the COMMIT before it, for the next one to be there at once. It
-// holds nothing that others wait for. Where the next one does not come soon, it is ended: a session that idles in a
-// transaction looks like a fault to whoever watches the server, and is one to its timeouts.
+// ahead is a transaction that was begun together with the COMMIT before it, for the next one to be there at once, and with
+// it the COPY that the one before began with. It holds nothing that others wait for but a change of the table. Where the next
+// one does not come soon, it is ended: a session that idles in a transaction looks like a fault to whoever watches the server,
+// and is one to its timeouts.
 type ahead struct {
-	mutex sync.Mutex // guards open, and the connection while it is true
+	mutex sync.Mutex // guards open and copy, and the connection while open is true
 	open  bool
+	copy  string // the COPY that was begun, "" where none was
 	since time.Time
 	timer *time.Timer
 }
@@ -19,11 +21,11 @@ type ahead struct {
 // aheadIdle is how long such a transaction waits.
 const aheadIdle = 200 * time.Millisecond
 
-// markAhead notes that a transaction was begun.
-func (c *Conn) markAhead() {
+// markAhead notes that a transaction was begun, and a COPY in it.
+func (c *Conn) markAhead(copying string) {
 	c.ahead.mutex.Lock()
 	defer c.ahead.mutex.Unlock()
-	c.ahead.open, c.ahead.since = true, time.Now()
+	c.ahead.open, c.ahead.copy, c.ahead.since = true, copying, time.Now()
 	if c.ahead.timer == nil {
 		c.ahead.timer = time.AfterFunc(aheadIdle, c.endAhead)
 	} else {
@@ -36,7 +38,7 @@ func (c *Conn) endAhead() {
 	c.ahead.mutex.Lock()
 	defer c.ahead.mutex.Unlock()
 	if c.ahead.open && time.Since(c.ahead.since) >= aheadIdle {
-		c.ahead.open = false
+		c.ahead.open, c.copying = false, c.ahead.copy
 		c.rollback(context.Background())
 	}
 }
@@ -46,13 +48,47 @@ func (c *Conn) takeAhead() bool {
 	c.ahead.mutex.Lock()
 	defer c.ahead.mutex.Unlock()
 	open := c.ahead.open
-	c.ahead.open = false
+	if open {
+		c.ahead.open, c.copying = false, c.ahead.copy
+	}
 	return open
 }
 
-// leaveAhead ends a transaction that was begun ahead, for what is to come does not belong into it.
+// leaveAhead ends what was begun ahead, a transaction or a COPY, for what is to come does not belong into it.
 func (c *Conn) leaveAhead() {
-	if !c.open && c.takeAhead() {
+	switch {
+	case !c.open && c.takeAhead():
 		c.rollback(context.Background())
+	case c.copying != "":
+		c.leaveCopy("rollback; " + beginPostgres)
 	}
+	c.first = false
+}
+
+// leaveCopy ends a COPY that was begun ahead, with no rows, and undoes what it may have done all the same: triggers of the
+// statement run.
+func (c *Conn) leaveCopy(undo string) {
+	copying := c.copying
+	c.copying = ""
+	err := c.insist(context.Background(), func(s *session) error {
+		if stmt, err := s.PrepareContext(context.Background(), copying); err == nil {
+			_, _ = stmt.Exec(nil) // whatever became of it is undone
+		}
+		_, err := s.ExecContext(context.Background(), undo, nil)
+		return err
+	})
+	if err != nil {
+		c.broken = true
+	}
+}
+
+// enterCopy notes that a COPY comes next, for which one that was begun ahead is as good where it says the same.
+func (c *Conn) enterCopy(query string) {
+	if c.first {
+		c.lead = query
+	}
+	if c.copying != query {
+		c.leaveAhead()
+	}
+	c.first, c.copying = false, ""
 }

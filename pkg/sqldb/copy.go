@@ -36,6 +36,7 @@ func (tx *Tx) CopyIn(ctx context.Context, table string, columns []string, feed f
 		return 0, fault.New(fault.Internal, "COPY is PostgreSQL's, and %s is not", tx.conn.db.Name())
 	}
 	query := "copy " + quote(table) + " (" + quoteColumns(columns) + ") from stdin"
+	tx.conn.enterCopy(query)
 	w := &CopyWriter{columns: len(columns), buffer: tx.conn.copyBuffer[:0]}
 	rawErr := tx.conn.conn.Raw(func(dc any) error {
 		rows, err = dc.(*session).copyIn(ctx, query, w, feed)
@@ -73,7 +74,9 @@ func (s *session) feed(query string, w *CopyWriter, feed func(w *CopyWriter) err
 	if err := w.send(); err != nil {
 		return 0, w.abort(err)
 	}
+	s.wire.hold()
 	result, err := w.stmt.Exec(nil) // ends the COPY and waits for the server's word
+	s.wire.release(err)
 	if err != nil {
 		w.err = err
 		return 0, w.abort(err)

@@ -54,7 +54,7 @@ func (c *Conn) rawQuery(ctx context.Context, query string, args []driver.NamedVa
 	r := &rawRows{ctx: ctx, conn: c}
 	rawErr := c.conn.Raw(func(dc any) error {
 		s := dc.(*session)
-		r.wire = s.link.wire
+		r.wire = s.wire
 		r.rows, r.err = s.QueryContext(ctx, query, args)
 		return nil
 	})

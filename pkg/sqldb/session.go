@@ -33,7 +33,7 @@ func (c *postgresConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		stop()
 		return nil, err
 	}
-	s := &session{pqConn: conn.(pqConn), link: l}
+	s := &session{pqConn: conn.(pqConn), link: l, wire: l.wire}
 	_, err = s.ExecContext(ctx, c.session, nil)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
@@ -63,6 +63,7 @@ type pqConn interface {
 type session struct {
 	pqConn
 	link  *link
+	wire  *wire
 	plans map[string]string // names of statements that the server has prepared, by their text
 	text  []byte            // of the last message that ended a transaction, kept for the next one
 }

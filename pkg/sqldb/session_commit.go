@@ -19,11 +19,11 @@ func isNotOne(err error) bool {
 }
 
 // commitWith runs a statement, COMMIT, and BEGIN for what comes next in one message. In a transaction that has failed the
-// statement fails, and COMMIT is not reached.
-func (s *session) commitWith(query string, args []any) error {
+// statement fails, and COMMIT is not reached. A COPY that will come next is sent with it; begun says which.
+func (s *session) commitWith(query string, args []any, next string) (begun string, err error) {
 	name, err := s.plan(query)
 	if err != nil {
-		return err
+		return "", err
 	}
 	text := append(s.text[:0], "execute "...)
 	text = append(append(text, name...), '(')
@@ -32,12 +32,28 @@ func (s *session) commitWith(query string, args []any) error {
 			text = append(text, ',')
 		}
 		if text, err = appendLiteral(text, arg); err != nil {
-			return err
+			return "", err
 		}
 	}
 	s.text = append(text, "); commit; "+beginPostgres...)
-	_, err = s.ExecContext(context.Background(), string(s.text), nil)
-	return err
+	if next == "" || !s.wire.plain {
+		next = ""
+	} else {
+		s.wire.follow(next)
+	}
+	if _, err = s.ExecContext(context.Background(), string(s.text), nil); err != nil {
+		s.unsend(next)
+	}
+	return next, err
+}
+
+// unsend takes the answer to a COPY that was sent ahead, where what it was to follow has failed. Where that was COMMIT itself the server
+// waits for rows outside of a transaction, and the answer stays: then the session is of no more use.
+func (s *session) unsend(copying string) {
+	s.wire.next = s.wire.next[:0]
+	if len(s.wire.early) > 0 {
+		_, _ = s.PrepareContext(context.Background(), copying) // refused by the server, for the transaction has failed; or by lib/pq, for there is none
+	}
 }
 
 // plan prepares a statement on the server, once for the life of the session, so that it fails unless it changes one row.

@@ -29,10 +29,12 @@ func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
 		return c.begin(ctx, "begin immediate")
 	}
 	if ctx.Err() == nil && !c.open && c.takeAhead() {
-		c.open = true
+		c.open, c.first, c.lead = true, true, ""
 		return &Tx{conn: c}, nil
 	}
-	return c.begin(ctx, beginPostgres)
+	tx, err := c.begin(ctx, beginPostgres)
+	c.first = err == nil
+	return tx, err
 }
 
 const beginPostgres = "begin isolation level read committed"
@@ -63,13 +65,14 @@ func (c *Conn) begin(ctx context.Context, statement string) (*Tx, error) {
 	if err := c.command(ctx, statement); err != nil {
 		return nil, err
 	}
-	c.open = true
+	c.open, c.lead = true, ""
 	return &Tx{conn: c}, nil
 }
 
 // command runs a statement that many transactions have, which SQLite keeps prepared.
 func (c *Conn) command(ctx context.Context, statement string) error {
 	if c.sqlite == nil {
+		c.leaveAhead()
 		return c.say(ctx, statement)
 	}
 	s, err := c.Prepare(ctx, statement)
@@ -177,6 +180,10 @@ func (c *Conn) rollback(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 	defer cancel()
+	if c.copying != "" {
+		c.leaveCopy("rollback")
+		return
+	}
 	err := c.say(ctx, "rollback")
 	if err != nil && !strings.Contains(err.Error(), "no transaction is active") { // SQLite has ended it already
 		c.broken = true

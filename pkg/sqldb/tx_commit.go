@@ -14,6 +14,7 @@ func (c *Conn) commit(ctx context.Context) error {
 	if !isPostgres(c.db.dialect) {
 		return c.command(context.WithoutCancel(ctx), "commit")
 	}
+	c.leaveAhead()
 	return c.insist(ctx, func(s *session) error { return s.pqConn.(driver.Tx).Commit() })
 }
 
@@ -54,9 +55,9 @@ func (c *Conn) say(ctx context.Context, statements string) error {
 }
 
 // CommitWith runs a statement that is to change exactly one row, and ends tx; on PostgreSQL both are one message, the
-// statement stays prepared, and the transaction that is expected next is begun with it. changed is false where it was another number of rows: then tx is not committed. Errors are
-// those of Commit, and the statement's: after any of them tx has to be rolled back. Arguments are texts, whole numbers and
-// nil.
+// statement stays prepared, and the transaction that is expected next is begun with it, as is a COPY where tx began with
+// one. changed is false where it was another number of rows: then tx is not committed. Errors are those of Commit, and the
+// statement's: after any of them tx has to be rolled back. Arguments are texts, whole numbers and nil.
 func (tx *Tx) CommitWith(ctx context.Context, query string, args ...any) (changed bool, err error) {
 	if !isPostgres(tx.Dialect()) {
 		stmt, err := tx.Prepare(ctx, query)
@@ -73,7 +74,13 @@ func (tx *Tx) CommitWith(ctx context.Context, query string, args ...any) (change
 	if c.broken {
 		return false, Classify(driver.ErrBadConn)
 	}
-	err = c.insist(ctx, func(s *session) error { return s.commitWith(query, args) })
+	c.leaveAhead()
+	copying := ""
+	err = c.insist(ctx, func(s *session) (err error) {
+		copying, err = s.commitWith(query, args, c.lead)
+		c.broken = c.broken || err != nil && len(s.wire.early) > 0
+		return err
+	})
 	switch {
 	case isNotOne(err):
 		return false, nil
@@ -82,6 +89,6 @@ func (tx *Tx) CommitWith(ctx context.Context, query string, args ...any) (change
 	}
 	tx.ended, c.open = true, false
 	tx.keepStages()
-	c.markAhead()
+	c.markAhead(copying)
 	return true, nil
 }

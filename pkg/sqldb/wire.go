@@ -6,10 +6,11 @@ import (
 	"net"
 )
 
-// wire is what a session receives. It knows where a message ends and hands lib/pq no byte of the next one, so that rows
-// of a result can be taken from it before lib/pq has seen them.
+// wire is what a session receives, and what it sends. It knows where a message ends and hands lib/pq no byte of the next
+// one, so that rows of a result can be taken from it before lib/pq has seen them.
 type wire struct {
 	net.Conn
+	sending
 	buffer   []byte // from:to is received and not handed out
 	from, to int
 	left     int   // bytes of the message that is being handed out
@@ -22,7 +23,7 @@ const wireBytes = 32 << 10
 // newWire returns the receiving side of a connection. Where messages cannot be told apart, because they may be
 // encrypted, it has no rows.
 func newWire(conn net.Conn, plain bool) *wire {
-	w := &wire{Conn: conn, buffer: make([]byte, wireBytes)}
+	w := &wire{Conn: conn, sending: sending{plain: plain}, buffer: make([]byte, wireBytes)}
 	if !plain {
 		w.left = math.MaxInt
 	}

@@ -1,0 +1,77 @@
+package sqldb
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"net"
+)
+
+// sending is what a session sends. lib/pq sends one message and waits for the answer before it sends the next one. PostgreSQL
+// takes messages ahead of its answers (manual, Frontend/Backend Protocol, "Message Flow"), so one that is certain to come
+// next goes with the one before: what lib/pq sends later was sent already, and its answer is there.
+type sending struct {
+	plain   bool        // messages are not encrypted; where they are, each is sent when lib/pq sends it
+	next    []byte      // goes with the next message that is sent
+	early   []byte      // was sent before lib/pq sends it; its answer will come
+	holding bool        // messages wait for the end of a COPY
+	held    net.Buffers // those
+}
+
+// Codes of messages.
+const (
+	copyDone  = 'c'
+	queryCode = 'Q'
+)
+
+var errOutOfTurn = errors.New("another message was announced to the server than the one that came")
+
+// Write sends what lib/pq sends, a message at a time, unless it was sent already.
+func (w *wire) Write(message []byte) (int, error) {
+	switch {
+	case len(w.early) > 0:
+		if !bytes.HasPrefix(w.early, message) {
+			return 0, errOutOfTurn
+		}
+		w.early = w.early[:copy(w.early, w.early[len(message):])] // in place, for the memory is used again
+		return len(message), nil
+	case w.holding && message[0] != copyDone:
+		w.held = append(w.held, message)
+		return len(message), nil
+	case len(w.held) == 0 && len(w.next) == 0:
+		return w.Conn.Write(message)
+	}
+	return len(message), w.together(message)
+}
+
+// together sends a message with those that wait for it, and those that are to follow.
+func (w *wire) together(message []byte) error {
+	all := append(w.held, message)
+	if len(w.next) > 0 {
+		all = append(all, w.next)
+	}
+	w.early, w.next = append(w.early[:0], w.next...), w.next[:0]
+	w.held = all[:0]
+	_, err := all.WriteTo(w.Conn)
+	clear(w.held[:cap(w.held)])
+	return err
+}
+
+// follow has a query follow the next message, behind those that follow it already. lib/pq has to send them later, in that
+// order, before anything else.
+func (s *sending) follow(text string) {
+	s.next = append(s.next, queryCode)
+	s.next = binary.BigEndian.AppendUint32(s.next, uint32(4+len(text)+1))
+	s.next = append(append(s.next, text...), 0)
+}
+
+// hold keeps what is sent back until the end of a COPY is, to be sent with it.
+func (s *sending) hold() { s.holding = s.plain }
+
+// release ends that. What was to follow does not where there was an error.
+func (s *sending) release(err error) {
+	s.holding, s.held = false, s.held[:0]
+	if err != nil {
+		s.next = s.next[:0]
+	}
+}
