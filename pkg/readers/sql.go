@@ -226,7 +226,7 @@ func (r *sqlReader) advance(bad error) (repeated bool, err error) {
 
 // end is called behind the last row.
 func (r *sqlReader) end(ctx context.Context) error {
-	if len(r.conf.Keyset) > 0 && r.key.compared {
+	if len(r.conf.Keyset) > 0 {
 		if err := r.checkNulls(ctx); err != nil {
 			return err
 		}

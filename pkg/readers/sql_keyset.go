@@ -181,8 +181,15 @@ func (k *sqlKeyset) state(rows int64) (batch.State, error) {
 	return json.Marshal(s)
 }
 
-// checkNulls looks for keys that are null: a comparison with a key leaves their rows out without a word.
+// checkNulls looks for keys that are null, where a comparison has left their rows out without a word.
 func (r *sqlReader) checkNulls(ctx context.Context) error {
+	text := r.text()
+	switch {
+	case r.share.leavesNulls(r.conf.Keyset):
+		text = r.conf.Query.Text
+	case !r.key.compared:
+		return nil
+	}
 	var conditions []string
 	for _, name := range r.conf.Keyset {
 		conditions = append(conditions, "q."+quoteSQLName(name)+" is null")
@@ -194,7 +201,7 @@ func (r *sqlReader) checkNulls(ctx context.Context) error {
 		}
 		r.cursor, q = nil, r.tx
 	}
-	text := "select 1 as one from (\n" + trimSQL(r.text()) + "\n) as q where (" + strings.Join(conditions, " or ") + ") limit 1"
+	text = "select 1 as one from (\n" + trimSQL(text) + "\n) as q where (" + strings.Join(conditions, " or ") + ") limit 1"
 	statement, args, err := r.binds.statement(q.Dialect(), text, r.shareOrKey)
 	if err != nil {
 		return err

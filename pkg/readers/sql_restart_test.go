@@ -118,6 +118,43 @@ func TestANullKeyIsAnErrorAlsoWhereAComparisonHidesIt(t *testing.T) {
 	})
 }
 
+// The first range has null, too. Where that cannot be read, because the column is a key, no row with it goes unnoticed; where
+// it can, the row is read.
+func TestARangeOfAKeyDoesNotAskForNullButFindsIt(t *testing.T) {
+	eachSQL(t, func(r *sqlRig) {
+		r.exec("create table p (a integer, b integer)", "insert into p values (1, 1), (2, 1), (3, 1), (4, 1)")
+		division := batch.Division{By: "range", Column: "a", Count: 2}
+		first := func(page int, keyset ...string) ([]string, error) {
+			reader := r.reader(sqlConf{Query: sqlText("select a, b from p"), Keyset: keyset, Page: page})
+			defer func() { _ = reader.Close() }()
+			shares, err := reader.Divide(r.Context(), division)
+			if err == nil {
+				err = errors.Join(reader.Take(shares[0]), reader.Open(r.Context(), nil))
+			}
+			if err != nil {
+				return nil, err
+			}
+			if asks := strings.Contains(reader.text(), "null"); asks != (keyset[0] == "b") {
+				r.Errorf("keyset %v: the query is %s", keyset, reader.text())
+			}
+			return r.read(reader, 1<<20)
+		}
+		for page := range 3 {
+			got, err := first(page, "a")
+			r.wantLines(got, err, "1|1", "2|1")
+		}
+		r.exec("insert into p values (null, 7)")
+		for page := range 3 {
+			got, err := first(page, "a", "b")
+			r.wantError(err, fault.Definition, "keyset (a, b) is null in some rows, which were not read")
+			r.wantLines(got, nil, "1|1", "2|1")
+		}
+		r.exec("update p set b = a where a is not null")
+		got, err := first(0, "b")
+		r.wantLines(got, err, "1|1", "2|2", "null|7")
+	})
+}
+
 func TestKeysOfEveryTypeResumeExactly(t *testing.T) {
 	cases := map[string][2]string{
 		"integer":     {"bigint", "-9223372036854775808;-1;0;1;9007199254740993;9223372036854775807"},

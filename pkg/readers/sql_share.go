@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 
 	"batchctl/pkg/batch"
@@ -17,8 +18,8 @@ import (
 // shareBind is what the values of a share are called as binds.
 const shareBind = "batchctl_share_"
 
-// condition is the share as SQL.
-func (s *columnShare) condition() string {
+// condition is the share as SQL, for rows in the order of a keyset.
+func (s *columnShare) condition(keyset []string) string {
 	column, bound := "q."+quoteSQLName(s.Column), 0
 	bind := func() string {
 		bound++
@@ -35,7 +36,7 @@ func (s *columnShare) condition() string {
 	case s.Value != nil:
 		return column + " = " + bind()
 	case s.Range:
-		return s.interval(column, bind)
+		return s.interval(column, bind, s.leavesNulls(keyset))
 	}
 	binds := make([]string, len(s.Rest))
 	for i := range binds {
@@ -44,10 +45,18 @@ func (s *columnShare) condition() string {
 	return "(" + column + " is null or " + column + " not in (" + strings.Join(binds, ", ") + "))"
 }
 
-func (s *columnShare) interval(column string, bind func() string) string {
+// leavesNulls reports whether null, which belongs to the share, is left out of its rows because a key is never null. That is
+// checked when the rows have been read: asking for null with them would keep an index from giving their order.
+func (s *columnShare) leavesNulls(keyset []string) bool {
+	return s != nil && s.Range && s.From == nil && s.To != nil && slices.Contains(keyset, s.Column)
+}
+
+func (s *columnShare) interval(column string, bind func() string, withoutNulls bool) string {
 	switch {
 	case s.From == nil && s.To == nil:
 		return "1 = 1"
+	case withoutNulls:
+		return column + " < " + bind()
 	case s.From == nil:
 		return "(" + column + " < " + bind() + " or " + column + " is null)"
 	case s.To == nil:
@@ -76,7 +85,7 @@ func (r *sqlReader) text() string {
 	if r.share == nil {
 		return r.conf.Query.Text
 	}
-	return "select q.* from (\n" + trimSQL(r.conf.Query.Text) + "\n) as q where " + r.share.condition()
+	return "select q.* from (\n" + trimSQL(r.conf.Query.Text) + "\n) as q where " + r.share.condition(r.conf.Keyset)
 }
 
 // Take implements batch.Divisible.
