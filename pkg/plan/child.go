@@ -139,7 +139,7 @@ func (a *assembly) runChild(ctx context.Context, step *batch.StepExecution, p *p
 	}
 	p.overrides.FailFast = a.prepared.overrides.FailFast
 	watcher := Watcher{Observer: &childObserver{to: a.watcher, step: step}, Stop: stop}
-	outcome, err := a.engine.launchOn(ctx, a.store, p, request, a.drift, watcher)
+	outcome, err := a.engine.launch(ctx, a.store, p, request, a.drift, watcher)
 	if outcome != nil {
 		return outcome.Execution.Exit.Code, childError(p, outcome.Execution, err)
 	}

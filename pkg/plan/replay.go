@@ -43,19 +43,22 @@ const replayOf = "replay_of"
 // with the definition as it is now, and the parameters of the instance's last execution. The error wraps
 // ErrNothingToReplay where none is left.
 func (e *Engine) Replay(ctx context.Context, r ReplayRequest, w Watcher) (*Outcome, error) {
-	p, err := e.prepareReplay(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	return e.launch(ctx, p, meta.Request{New: true, Replay: p.replay.what}, Drift{}, w)
-}
-
-func (e *Engine) prepareReplay(ctx context.Context, r ReplayRequest) (*prepared, error) {
 	store, err := e.OpenStore(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer store.Close()
+	p, err := e.prepareReplay(ctx, store, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.checkLaunch(p); err != nil {
+		return nil, err
+	}
+	return e.launch(ctx, store, p, meta.Request{New: true, Replay: p.replay.what}, Drift{}, w)
+}
+
+func (e *Engine) prepareReplay(ctx context.Context, store *meta.Store, r ReplayRequest) (*prepared, error) {
 	source, err := e.findLetters(ctx, store, r.Which, r.Parameters)
 	if err != nil {
 		return nil, err

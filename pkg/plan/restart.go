@@ -40,7 +40,12 @@ func continuedAlready(err error) bool {
 }
 
 func (e *Engine) restart(ctx context.Context, r RestartRequest, w Watcher) (*Outcome, error) {
-	previous, replayed, err := e.find(ctx, r.Which)
+	store, err := e.OpenStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	previous, replayed, err := find(ctx, store, r.Which)
 	if err != nil {
 		return nil, err
 	}
@@ -50,16 +55,14 @@ func (e *Engine) restart(ctx context.Context, r RestartRequest, w Watcher) (*Out
 	}
 	p.overrides = r.Overrides
 	p.replayAgain(replayed, previous, r.Parameters)
-	return e.launch(ctx, p, meta.Request{Restart: previous.ID, Drift: r.Drift.definition()}, r.Drift, w)
+	if err := e.checkLaunch(p); err != nil {
+		return nil, err
+	}
+	return e.launch(ctx, store, p, meta.Request{Restart: previous.ID, Drift: r.Drift.definition()}, r.Drift, w)
 }
 
 // find returns the execution that is to be continued, and what it replays, nil where it is a run.
-func (e *Engine) find(ctx context.Context, which string) (*batch.JobExecution, *meta.Replay, error) {
-	store, err := e.OpenStore(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer store.Close()
+func find(ctx context.Context, store *meta.Store, which string) (*batch.JobExecution, *meta.Replay, error) {
 	id, err := strconv.ParseInt(which, 10, 64)
 	if err != nil {
 		if id, err = onlyCandidate(ctx, store, which); err != nil {

@@ -53,15 +53,7 @@ func (e *Engine) Run(ctx context.Context, r RunRequest, w Watcher) (*Outcome, er
 		return nil, err
 	}
 	p.overrides = r.Overrides
-	return e.launch(ctx, p, meta.Request{New: r.New, Drift: r.Drift.definition()}, r.Drift, w)
-}
-
-// launch checks a prepared job, records its execution and runs it.
-func (e *Engine) launch(ctx context.Context, p *prepared, request meta.Request, drift Drift, w Watcher) (*Outcome, error) {
-	if err := p.check(e.Secrets); err != nil {
-		return nil, err
-	}
-	if err := e.checkCircle(p); err != nil {
+	if err := e.checkLaunch(p); err != nil { // what is wrong leaves no new job repository behind
 		return nil, err
 	}
 	store, err := e.OpenStore(ctx)
@@ -69,11 +61,19 @@ func (e *Engine) launch(ctx context.Context, p *prepared, request meta.Request, 
 		return nil, err
 	}
 	defer store.Close()
-	return e.launchOn(ctx, store, p, request, drift, w)
+	return e.launch(ctx, store, p, meta.Request{New: r.New, Drift: r.Drift.definition()}, r.Drift, w)
 }
 
-// launchOn is launch of a checked job on an open job repository.
-func (e *Engine) launchOn(ctx context.Context, store *meta.Store, p *prepared, request meta.Request, drift Drift, w Watcher) (*Outcome, error) {
+// checkLaunch refuses what is known to fail, before anything is recorded.
+func (e *Engine) checkLaunch(p *prepared) error {
+	if err := p.check(e.Secrets); err != nil {
+		return err
+	}
+	return e.checkCircle(p)
+}
+
+// launch records the execution of a checked job and runs it.
+func (e *Engine) launch(ctx context.Context, store *meta.Store, p *prepared, request meta.Request, drift Drift, w Watcher) (*Outcome, error) {
 	request.Job, request.Key = p.job.Name, p.parameters.Key()
 	request.EachRun = p.job.Instance == job.InstanceEachRun || p.replay != nil
 	request.Parameters, request.Definition = p.recordedParameters(), p.definition()
