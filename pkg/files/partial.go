@@ -24,8 +24,8 @@ type Mark struct {
 }
 
 const (
-	// bufferSize is how many bytes are gathered before they are written to the file.
-	bufferSize = 128 << 10
+	// bufferSize is how many bytes are gathered before they are written to the file; the rows of a usual chunk are more.
+	bufferSize = 64 << 10
 	// aheadSize is how many bytes are gathered before the system is asked to begin writing them to the disk.
 	aheadSize = 4 << 20
 )

@@ -73,9 +73,9 @@ func (r *postgresRows) scan(into []record.Value, arena *record.Arena) error {
 	if err != nil {
 		return Classify(err)
 	}
-	fields := sentFields(arena.Copy(row))
+	fields := sentFields{rest: row, binaryInts: r.binaryInts}
 	if row != nil {
-		if err := fields.begin(len(r.columns)); err != nil {
+		if err := fields.begin(len(r.columns), arena); err != nil {
 			return err
 		}
 	}
@@ -83,7 +83,7 @@ func (r *postgresRows) scan(into []record.Value, arena *record.Arena) error {
 	for i := range r.columns {
 		var err error
 		if row != nil {
-			err = fields.next(&into[i], r.columns[i].Kind, r.binaryInts, arena)
+			err = fields.next(&into[i], r.columns[i].Kind, arena)
 		} else {
 			err = given(&into[i], r.values[i], r.columns[i].Kind, arena)
 		}

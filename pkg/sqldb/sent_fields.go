@@ -1,53 +1,62 @@
 package sqldb
 
 import (
+	"encoding/binary"
+
 	"batchctl/pkg/fault"
 	"batchctl/pkg/record"
 )
 
 // sentFields is what is left of a row as PostgreSQL sends it: the number of fields in two bytes, then for each its length in
 // four, -1 for null, and so many bytes.
-type sentFields string
+type sentFields struct {
+	rest       []byte
+	binaryInts bool // whole numbers are sent in binary
+	room       []byte
+}
 
-func (f *sentFields) begin(columns int) error {
-	if n := f.uint(2); n != uint64(columns) {
+// begin reads how many fields there are, and makes room for the texts of all of them.
+func (f *sentFields) begin(columns int, arena *record.Arena) error {
+	if n := int(binary.BigEndian.Uint16(f.cut(2))); n != columns {
 		return fault.New(fault.Internal, "a row of %d columns has %d fields", columns, n)
 	}
+	f.room = arena.Alloc(max(0, len(f.rest)-4*columns))
 	return nil
 }
 
-// next makes into the value of the next field. Texts stay where the row is.
-func (f *sentFields) next(into *record.Value, kind record.Kind, binaryInts bool, arena *record.Arena) error {
-	size := int32(f.uint(4))
+// next makes into the value of the next field.
+func (f *sentFields) next(into *record.Value, kind record.Kind, arena *record.Arena) error {
+	size := int32(binary.BigEndian.Uint32(f.cut(4)))
 	if size < 0 {
 		*into = record.NullValue
 		return nil
 	}
 	field := f.cut(int(size))
 	switch {
-	case kind == record.Int && binaryInts:
-		shift := 64 - 8*size
-		*into = record.OfInt(int64(bigEndian(field)<<shift) >> shift)
+	case kind == record.Int && f.binaryInts:
+		*into = record.OfInt(binaryInt(field))
 	case kind == record.Bool:
-		*into = record.OfBool(field == "t")
+		*into = record.OfBool(string(field) == "t")
 	default:
-		return sentText(into, field, kind, arena)
+		text := record.String(f.room[:copy(f.room, field)])
+		f.room = f.room[len(text):]
+		return sentText(into, text, kind, arena)
 	}
 	return nil
 }
 
-// uint takes a number of so many bytes.
-func (f *sentFields) uint(bytes int) uint64 { return bigEndian(f.cut(bytes)) }
-
-func (f *sentFields) cut(n int) string {
-	s := string(*f)
-	*f = sentFields(s[n:])
-	return s[:n]
+func (f *sentFields) cut(n int) []byte {
+	first := f.rest[:n]
+	f.rest = f.rest[n:]
+	return first
 }
 
-func bigEndian(s string) (n uint64) {
-	for i := range len(s) {
-		n = n<<8 | uint64(s[i])
+// binaryInt reads an int2, int4 or int8.
+func binaryInt(field []byte) int64 {
+	var n uint64
+	for _, b := range field {
+		n = n<<8 | uint64(b)
 	}
-	return n
+	shift := 64 - 8*len(field)
+	return int64(n<<shift) >> shift
 }
