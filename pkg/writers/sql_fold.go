@@ -204,6 +204,11 @@ func addSQLValues(kind record.Kind, a, b record.Value) (record.Value, error) {
 	case a.IsNull():
 		a = record.OfInt(0)
 	}
+	if a.Kind() == record.Int && b.Kind() == record.Int && kind != record.Float {
+		if sum := a.Int() + b.Int(); (sum > a.Int()) == (b.Int() > 0) { // else it may have overflown
+			return record.OfInt(sum), nil
+		}
+	}
 	x, err := sqlNumber(a)
 	if err != nil {
 		return record.Value{}, err
@@ -231,10 +236,10 @@ func addSQLValues(kind record.Kind, a, b record.Value) (record.Value, error) {
 
 // sqlNumber returns a value as an exact number, as the database would read it.
 func sqlNumber(v record.Value) (record.Number, error) {
-	var f record.Format
-	n, err := f.Convert(v, record.Decimal)
-	if v.Kind() == record.Int {
+	if v.Kind() == record.Int || v.Kind() == record.Decimal {
 		return v.Number(), nil
 	}
+	var f record.Format
+	n, err := f.Convert(v, record.Decimal)
 	return n.Number(), err
 }
