@@ -23,24 +23,18 @@ func (l *intentLedger) Claim(ctx context.Context, step batch.StepKey, lanes int)
 	if err != nil {
 		return nil, err
 	}
-	taken := map[batch.LaneKey]*intentLane{}
+	taken := make([]*intentLane, len(claimed))
 	for number, at := range claimed {
-		key := batch.LaneKey{StepKey: step, Lane: number}
-		lane := &intentLane{targetLane: targetLane{key: key, at: at}, saved: at, server: now}
+		lane := &intentLane{targetLane: targetLane{key: batch.LaneKey{StepKey: step, Lane: number}, at: at}, saved: at, server: now}
 		if i, found := open[number]; found {
 			if err := l.resolve(ctx, lane, i, now); err != nil {
 				return nil, err
 			}
 		}
-		claimed[number], taken[key] = lane.at, lane
+		claimed[number], taken[number] = lane.at, lane
 	}
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	for key, lane := range taken {
-		if old := l.lanes[key]; old != nil {
-			old.drop()
-		}
-		l.lanes[key] = lane
+	for _, lane := range taken {
+		l.take(lane.key, lane)
 	}
 	return claimed, nil
 }

@@ -2,12 +2,9 @@ package meta
 
 import (
 	"context"
-	"errors"
-	"sync"
 	"time"
 
 	"batchctl/pkg/batch"
-	"batchctl/pkg/fault"
 	"batchctl/pkg/sqldb"
 )
 
@@ -38,9 +35,7 @@ type intentLedger struct {
 	table   *targetLedger // of the repository, for its claims
 	db      *sqldb.DB     // the target
 	options IntentOptions
-
-	mutex sync.Mutex // guards lanes
-	lanes map[batch.LaneKey]*intentLane
+	lanes[*intentLane]
 }
 
 // intentLane is one lane of a claimed step. One goroutine at a time commits it. The embedded at is the last checkpoint
@@ -62,7 +57,7 @@ func NewIntentLedger(store *Store, db *sqldb.DB, options IntentOptions) batch.Le
 		options.TestAt = func(string) error { return nil }
 	}
 	return &intentLedger{
-		store: store, db: db, options: options, lanes: map[batch.LaneKey]*intentLane{},
+		store: store, db: db, options: options,
 		table: &targetLedger{db: store.db, options: TargetOptions{Now: store.now, Fresh: options.Fresh}, intents: true},
 	}
 }
@@ -185,29 +180,10 @@ func (l *intentLedger) tell(ctx context.Context, lane *intentLane) {
 	lane.stale = true
 }
 
-// lane returns a lane that this ledger has claimed.
-func (l *intentLedger) lane(key batch.LaneKey) (*intentLane, error) {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	lane, claimed := l.lanes[key]
-	if !claimed {
-		return nil, fault.New(fault.Internal, "lane %d of step %s was never claimed", key.Lane, key.Step)
-	}
-	return lane, nil
-}
-
 // Close saves which of the last commits hold and gives the connections back.
 func (l *intentLedger) Close() error {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	var errs []error
-	for _, lane := range l.lanes {
+	for lane := range l.all() {
 		l.tell(context.Background(), lane)
-		if lane.conn != nil {
-			errs = append(errs, lane.conn.Close())
-			lane.conn = nil
-		}
 	}
-	clear(l.lanes)
-	return errors.Join(errs...)
+	return l.lanes.Close()
 }

@@ -32,9 +32,7 @@ type targetLedger struct {
 	db      *sqldb.DB
 	options TargetOptions
 	intents bool // the table is the one of a job repository, which has intents beside it
-
-	mutex sync.Mutex // guards lanes
-	lanes map[batch.LaneKey]*targetLane
+	lanes[*targetLane]
 }
 
 // targetLane is one lane of a claimed step. One goroutine at a time commits it.
@@ -51,7 +49,7 @@ func NewTargetLedger(db *sqldb.DB, options TargetOptions) batch.Ledger {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &targetLedger{db: db, options: options, lanes: map[batch.LaneKey]*targetLane{}}
+	return &targetLedger{db: db, options: options}
 }
 
 // Commit runs fn and saves the checkpoint that it returns in one transaction.
@@ -140,7 +138,7 @@ var errNotSwapped = fault.New(fault.Internal, "the checkpoint in the target has 
 // begin starts a transaction on the lane's connection, a new one where the old is lost.
 func (lane *targetLane) begin(ctx context.Context, db *sqldb.DB) (*sqldb.Tx, error) {
 	if lane.conn != nil && lane.conn.Lost() {
-		lane.drop()
+		_ = lane.close() // nothing on it is to be kept
 	}
 	if lane.conn == nil {
 		conn, err := db.Conn(ctx)
@@ -152,23 +150,14 @@ func (lane *targetLane) begin(ctx context.Context, db *sqldb.DB) (*sqldb.Tx, err
 	return lane.conn.Begin(ctx)
 }
 
-// drop gives the connection up; what it still held is rolled back.
-func (lane *targetLane) drop() {
-	if lane.conn != nil {
-		_ = lane.conn.Close() // nothing on it is to be kept
-		lane.conn = nil
+// close gives the connection back; what it still held is rolled back.
+func (lane *targetLane) close() error {
+	if lane.conn == nil {
+		return nil
 	}
-}
-
-// lane returns a lane that this ledger has claimed.
-func (l *targetLedger) lane(key batch.LaneKey) (*targetLane, error) {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	lane, claimed := l.lanes[key]
-	if !claimed {
-		return nil, fault.New(fault.Internal, "lane %d of step %s was never claimed", key.Lane, key.Step)
-	}
-	return lane, nil
+	conn := lane.conn
+	lane.conn = nil
+	return conn.Close()
 }
 
 // Load returns where a lane stands in the target.
@@ -184,18 +173,4 @@ func (l *targetLedger) Load(ctx context.Context, key batch.LaneKey) (batch.Check
 		lane.at = at
 	}
 	return at, err
-}
-
-// Close gives the connections back.
-func (l *targetLedger) Close() error {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	var errs []error
-	for _, lane := range l.lanes {
-		if lane.conn != nil {
-			errs = append(errs, lane.conn.Close())
-			lane.conn = nil
-		}
-	}
-	return errors.Join(errs...)
 }

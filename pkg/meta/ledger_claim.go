@@ -22,14 +22,9 @@ func (l *targetLedger) Claim(ctx context.Context, step batch.StepKey, lanes int)
 	if err != nil {
 		return nil, l.denied(ctx, err)
 	}
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
 	for number, at := range claimed {
 		key := batch.LaneKey{StepKey: step, Lane: number}
-		if old := l.lanes[key]; old != nil {
-			old.drop()
-		}
-		l.lanes[key] = &targetLane{key: key, at: at}
+		l.take(key, &targetLane{key: key, at: at})
 	}
 	return claimed, nil
 }

@@ -65,7 +65,7 @@ func (l *targetLedger) askPatiently(ctx context.Context, lane *targetLane) (batc
 func (l *targetLedger) ask(ctx context.Context, lane *targetLane) (at batch.Checkpoint, err error) {
 	tx, err := lane.begin(ctx, l.db)
 	if sqldb.IsConnectionLost(err) { // the pool may hold more of the connections that died
-		lane.drop()
+		_ = lane.close() // nothing on it is to be kept
 		tx, err = lane.begin(ctx, l.db)
 	}
 	if err != nil {
