@@ -407,9 +407,9 @@ func (c crashTarget) passes(i int, point batchtest.Point) bool {
 	return i%c.stride() != 0 || c.intent && !soaking() && !ofCommit.MatchString(point.Name) && i%6 != 0
 }
 
-// stride is the distance of the operations that a target is crashed at: 1 is every one. Under the race detector, and where memory is overwritten, everything
-// takes many times as long, partitions have many operations that are much alike, and other targets come to the same points
-// with the repository in a file.
+// stride is the distance of the operations that a target is crashed at: 1 is every one. Under the race detector, and where
+// memory is overwritten, everything takes many times as long, partitions have many operations that are much alike, and
+// other targets come to the same points with the repository in a file.
 func (c crashTarget) stride() int {
 	switch {
 	case testing.Short():

@@ -96,7 +96,7 @@ func asDivisible(s *job.Step, reader batch.Reader) (batch.Divisible, error) {
 		return divisible, nil
 	}
 	return nil, s.Partition.Node.Errorf("partition: reader %s cannot be divided", s.Reader.Type).WithCode("bad_partition").
-		WithHint("sql, csv, jsonl and json can")
+		WithHint("sql, csv, jsonl, json, fixed and lines can")
 }
 
 // division is what the definition says, with the values that it lists, or that its query finds.

@@ -215,6 +215,45 @@ steps:
 	}
 }
 
+func TestCheckThatFailsIsToldOnceAndPublishesNothing(t *testing.T) {
+	t.Parallel()
+	p := newSidePlace(t, "sqlite", sqltest.SQLite(t))
+	want := p.fileOf(t, "in/a.csv", 0, 30)
+	definition := `
+job: checked
+steps:
+  - name: load
+    partition: {by: range, count: 3}
+    reader: {type: csv, path: in/a.csv, columns: {id: int}}
+    writer: {type: csv, path: "out/${partition.name}.csv"}
+    check: [counters.read_count == %d]
+`
+	p.write(t, "job.yaml", fmt.Sprintf(definition, 5))
+	o, h, err := p.run(t)
+	if err == nil || strings.Count(err.Error(), "check failed") != 1 {
+		t.Fatalf("got %v", err)
+	}
+	failed := 0
+	for _, e := range h.events {
+		if ended, ok := e.(batch.StepEnded); ok && ended.Step.Status == batch.Failed {
+			failed++
+		}
+	}
+	if failed != 1 || len(o.Execution.Steps) != 4 {
+		t.Errorf("%d of %d steps were told to have failed, want the whole alone", failed, len(o.Execution.Steps))
+	}
+	if _, err := os.Stat(filepath.Join(p.folder, "out", "partition0.csv")); err == nil {
+		t.Error("a partition was published")
+	}
+	p.write(t, "job.yaml", fmt.Sprintf(definition, 30))
+	if _, _, err := p.restart(t, Drift{AcceptChanges: true}); err != nil {
+		t.Fatal(err)
+	}
+	if ids := p.outputIDs(t); !slices.Equal(ids, want) {
+		t.Errorf("got %q", ids)
+	}
+}
+
 func TestPartitionQueryIsReadNoFurtherThanItCounts(t *testing.T) {
 	t.Parallel()
 	p := newSidePlace(t, "sqlite", sqltest.SQLite(t))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -205,6 +206,9 @@ func (p *partitions) failures() error {
 	return joinWorst(errs)
 }
 
+// errHeldBack is how shares end whose step does not hold what it must: that one says what.
+var errHeldBack = fmt.Errorf("what must hold over all partitions does not: %w", batch.ErrStopped)
+
 // publish evaluates what must hold over all shares, and publishes them if it does.
 func (p *partitions) publish(ctx context.Context) error {
 	wrong := p.insist(ctx, func() error { return verify(ctx, p.step, p.execution) })
@@ -213,7 +217,7 @@ func (p *partitions) publish(ctx context.Context) error {
 		if !w.held {
 			return
 		}
-		if w.err = wrong; wrong == nil {
+		if w.err = errHeldBack; wrong == nil {
 			w.step.hold, w.step.again = false, true
 			w.err = guarded(func() error { return p.runner.stream(ctx, w.step, p.job.Instance.ID, w.execution) })
 		}
