@@ -7,6 +7,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || true)
 LDFLAGS     := -s -w -X batchctl/cmd.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TESTFLAGS   ?=
+export BENCH # words for the program: a shell would take ^(a|b) for its own
 FUZZTIME    ?= 5s
 KILLS       ?= 200
 BENCH       ?= -update docs/performance.md
@@ -75,7 +76,7 @@ soak: ## the long tests, every number the project promises (within 90 minutes)
 
 bench: build ## batchctl beside other programs; some of it: BENCH='-run sqlite -rounds 3 -n 100000'
 	$(GO) build -buildvcs=false -o build/benchtool ./testdata/bench
-	.ci/with-postgres build/benchtool $(BENCH)
+	@set -f; .ci/with-postgres build/benchtool $$BENCH
 
 gobench: ## the benchmarks of the parts, as benchstat reads them; some of it: GOBENCH=CSV COUNT=10
 	@.ci/with-postgres $(GO) test -run '^$$' -bench '$(GOBENCH)' -count $(COUNT) -benchmem -timeout 60m $(PACKAGES)

@@ -143,13 +143,16 @@ func newLettersReplayCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.replayLetters(c, run, plan.ReplayRequest{Which: args[0], Step: request.Step, Phase: request.Phase, Class: request.Class,
-				Again: o.again, Parameters: request.Parameters})
+			return run.profiles.around(a, func() error {
+				return a.replayLetters(c, run, plan.ReplayRequest{Which: args[0], Step: request.Step, Phase: request.Phase, Class: request.Class,
+					Again: o.again, Parameters: request.Parameters})
+			})
 		},
 	}
 	o.addFlags(c, true)
 	c.Flags().BoolVar(&o.again, "again", false, "replay also what went through before")
 	addReportFlag(c, &run)
+	addProfileFlags(c, &run.profiles)
 	return c
 }
 

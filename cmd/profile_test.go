@@ -64,6 +64,31 @@ func TestProfilesOfARestart(t *testing.T) {
 	wantProfiles(t, cpu, traced)
 }
 
+// And so does a replay.
+func TestProfilesOfAReplay(t *testing.T) {
+	folder := t.TempDir()
+	putFile(t, folder, "job.yaml", `job: replayed
+steps:
+  - name: load
+    reader: {type: csv, path: in.csv}
+    processors:
+      - fault: {class: none, every: 1, sleep: 20ms}
+      - validate: [{rule: id != "3", message: no}]
+    writer: {type: csv, path: out.csv}
+    skip: {limit: 1}
+    dead_letter: {type: jsonl, path: dead.jsonl}
+`)
+	putFile(t, folder, "in.csv", "id\n1\n2\n3\n4\n")
+	meta, cpu, traced := filepath.Join(folder, "meta.db"), filepath.Join(folder, "cpu.pprof"), filepath.Join(folder, "trace.out")
+	for _, args := range [][]string{{"run", filepath.Join(folder, "job.yaml")}, {"dead-letters", "replay", "1", "--cpuprofile", cpu, "--trace", traced}} {
+		var out bytes.Buffer
+		if code := Main(append(args, "--meta", meta), strings.NewReader(""), &out, &out); code != 0 {
+			t.Fatalf("%s: exit %d, want 0: %s", args, code, &out)
+		}
+	}
+	wantProfiles(t, cpu, traced)
+}
+
 func putFile(t *testing.T, folder, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
