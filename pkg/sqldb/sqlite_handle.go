@@ -85,11 +85,9 @@ func (c *sqliteConn) interruptWith(ctx context.Context) (stop func()) {
 }
 
 // lock takes the lock that SQLite else takes for each call with the connection, until unlock.
-func (c *sqliteConn) lock() (unlock func()) {
-	mutex := lib.Xsqlite3_db_mutex(c.tls, c.db)
-	lib.Xsqlite3_mutex_enter(c.tls, mutex)
-	return func() { lib.Xsqlite3_mutex_leave(c.tls, mutex) }
-}
+func (c *sqliteConn) lock() { lib.Xsqlite3_mutex_enter(c.tls, lib.Xsqlite3_db_mutex(c.tls, c.db)) }
+
+func (c *sqliteConn) unlock() { lib.Xsqlite3_mutex_leave(c.tls, lib.Xsqlite3_db_mutex(c.tls, c.db)) }
 
 // addHandleFunction is an entry point of an extension (sqlite3_auto_extension).
 func addHandleFunction(tls *libc.TLS, db, _, _ uintptr) int32 {

@@ -88,9 +88,8 @@ func (r *sqliteRows) next() (bool, error) {
 // scan fills into with the values of the row. The error is of the first value that is not of its column's kind.
 func (r *sqliteRows) scan(into []record.Value, arena *record.Arena) (wrong error) {
 	c := r.conn.sqlite
-	mutex := lib.Xsqlite3_db_mutex(c.tls, c.db)
-	lib.Xsqlite3_mutex_enter(c.tls, mutex) // once, not for each value
-	defer lib.Xsqlite3_mutex_leave(c.tls, mutex)
+	c.lock() // once, not for each value
+	defer c.unlock()
 	for i := range r.columns {
 		var err error
 		into[i], err = r.value(lib.Xsqlite3_column_value(c.tls, r.stmt.stmt, int32(i)), r.columns[i].Kind, arena)

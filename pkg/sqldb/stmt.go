@@ -128,7 +128,8 @@ func (s *Stmt) BindText(text string) {
 // Fill runs fill, which binds values: many at once cost less than each for itself, because SQLite is locked once.
 func (s *Stmt) Fill(fill func() error) error {
 	if s.sqlite != nil {
-		defer s.sqlite.conn.lock()()
+		s.sqlite.conn.lock()
+		defer s.sqlite.conn.unlock()
 	}
 	return fill()
 }

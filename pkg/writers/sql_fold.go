@@ -160,13 +160,21 @@ func (p *sqlPlan) cell(b *sqlBinding, e *sqlEntry, c int) (record.Value, error) 
 	return out, nil
 }
 
-// bindRow gives a statement the values of a row. A text that needs no conversion, which is nearly all of a file, does not
-// pass through cell.
+// plainText returns what is written into column c of a row where that is a text as it stands, without a conversion or a
+// sum: nearly all of a file, which does not pass through cell.
+func (p *sqlPlan) plainText(b *sqlBinding, e *sqlEntry, c int) (string, bool) {
+	values, at := p.rows[e.row].Values, b.fields[c]
+	if b.plain[c] && at < len(values) && values[at].Kind() == record.Text && (e.sums < 0 || b.adding[c] < 0) {
+		return values[at].Text(), true
+	}
+	return "", false
+}
+
+// bindRow gives a statement the values of a row.
 func (p *sqlPlan) bindRow(b *sqlBinding, e *sqlEntry, to *sqldb.Stmt) error {
-	values := p.rows[e.row].Values
-	for c, at := range b.fields {
-		if b.plain[c] && at < len(values) && values[at].Kind() == record.Text && (e.sums < 0 || b.adding[c] < 0) {
-			to.BindText(values[at].Text())
+	for c := range b.fields {
+		if text, plain := p.plainText(b, e, c); plain {
+			to.BindText(text)
 			continue
 		}
 		v, err := p.cell(b, e, c)
@@ -180,10 +188,9 @@ func (p *sqlPlan) bindRow(b *sqlBinding, e *sqlEntry, to *sqldb.Stmt) error {
 
 // copyRow sends a row with COPY, as bindRow gives it to a statement.
 func (p *sqlPlan) copyRow(b *sqlBinding, e *sqlEntry, to *sqldb.CopyWriter) error {
-	values := p.rows[e.row].Values
-	for c, at := range b.fields {
-		if b.plain[c] && at < len(values) && values[at].Kind() == record.Text && (e.sums < 0 || b.adding[c] < 0) {
-			to.Text(values[at].Text())
+	for c := range b.fields {
+		if text, plain := p.plainText(b, e, c); plain {
+			to.Text(text)
 			continue
 		}
 		v, err := p.cell(b, e, c)

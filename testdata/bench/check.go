@@ -94,17 +94,26 @@ func (c *checker) checkCSV(paths ...string) error {
 	return c.end()
 }
 
+// openCSV opens a file of CSV behind its header. A row that is read is valid until the next one.
+func openCSV(path string) (rows *csv.Reader, file io.Closer, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows = csv.NewReader(f)
+	rows.ReuseRecord = true
+	if _, err := rows.Read(); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("header: %w", err), f.Close())
+	}
+	return rows, f, nil
+}
+
 func (c *checker) csvFile(path string) error {
-	file, err := os.Open(path)
+	rows, file, err := openCSV(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	rows := csv.NewReader(file)
-	rows.ReuseRecord = true
-	if _, err := rows.Read(); err != nil {
-		return fmt.Errorf("header: %w", err)
-	}
 	var fields [][]byte
 	for {
 		row, err := rows.Read()

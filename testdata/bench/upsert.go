@@ -22,16 +22,11 @@ amount = excluded.amount, currency = excluded.currency, status = excluded.status
 memo = excluded.memo, flag = excluded.flag`
 
 func upsertRowByRow(ctx context.Context, path string) (err error) {
-	file, err := os.Open(path)
+	rows, file, err := openCSV(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	rows := csv.NewReader(file)
-	rows.ReuseRecord = true
-	if _, err := rows.Read(); err != nil {
-		return err
-	}
 	connector, err := pq.NewConnector(os.Getenv(dsnVariable))
 	if err != nil {
 		return err
