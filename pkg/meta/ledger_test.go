@@ -30,19 +30,6 @@ func targetDB(t *testing.T, driver, dsn string, change ...func(*sqldb.Config)) *
 	return db
 }
 
-// eachTarget runs a test once for every database, in a file and in a schema of its own.
-func eachTarget(t *testing.T, test func(t *testing.T, driver, dsn string)) {
-	t.Helper()
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		test(t, "sqlite", sqltest.SQLite(t))
-	})
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		test(t, "postgres", sqltest.Schema(t))
-	})
-}
-
 func targetStep() batch.StepKey {
 	return batch.StepKey{Repository: "repo-a", Job: "daily", Instance: "5f1c", Step: "load"}
 }
@@ -310,7 +297,7 @@ func TestAClaimWaitsForTheCommitInFlightAndSeesIt(t *testing.T) {
 
 func TestConstraintThatShowsAtCommitRollsBack(t *testing.T) {
 	t.Parallel()
-	eachTarget(t, func(t *testing.T, driver, dsn string) {
+	sqltest.EachSchema(t, func(t *testing.T, driver, dsn string) {
 		db := targetDB(t, driver, dsn)
 		for _, statement := range []string{
 			"create table parent (id integer primary key)",
@@ -338,7 +325,7 @@ func TestConstraintThatShowsAtCommitRollsBack(t *testing.T) {
 
 func TestDamagedCheckpointIsRefused(t *testing.T) {
 	t.Parallel()
-	eachTarget(t, func(t *testing.T, driver, dsn string) {
+	sqltest.EachSchema(t, func(t *testing.T, driver, dsn string) {
 		db := targetDB(t, driver, dsn)
 		makeWritten(t, db)
 		l := claimTarget(t, db, TargetOptions{})
@@ -357,7 +344,7 @@ func TestDamagedCheckpointIsRefused(t *testing.T) {
 
 func TestForeignRowsAreAdoptedOrForgotten(t *testing.T) {
 	t.Parallel()
-	eachTarget(t, func(t *testing.T, driver, dsn string) {
+	sqltest.EachSchema(t, func(t *testing.T, driver, dsn string) {
 		db := targetDB(t, driver, dsn)
 		makeWritten(t, db)
 		if _, err := commitTargetRow(t, claimTarget(t, db, TargetOptions{}), 1); err != nil {
@@ -392,7 +379,7 @@ func TestControlsLoseAndDoubleRows(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			eachTarget(t, func(t *testing.T, driver, dsn string) {
+			sqltest.EachSchema(t, func(t *testing.T, driver, dsn string) {
 				db := targetDB(t, driver, dsn)
 				makeWritten(t, db)
 				var crash atomic.Bool
@@ -428,7 +415,7 @@ func TestControlsLoseAndDoubleRows(t *testing.T) {
 
 func TestRelaxedCommitsWorkAndTheLastOneWaits(t *testing.T) {
 	t.Parallel()
-	eachTarget(t, func(t *testing.T, driver, dsn string) {
+	sqltest.EachSchema(t, func(t *testing.T, driver, dsn string) {
 		db := targetDB(t, driver, dsn, func(c *sqldb.Config) { c.Durability = "relaxed" })
 		makeWritten(t, db)
 		l := claimTarget(t, db, TargetOptions{})
@@ -448,7 +435,7 @@ func TestRelaxedCommitsWorkAndTheLastOneWaits(t *testing.T) {
 
 func TestDeleteTargetForgetsOneInstance(t *testing.T) {
 	t.Parallel()
-	eachTarget(t, func(t *testing.T, driver, dsn string) {
+	sqltest.EachSchema(t, func(t *testing.T, driver, dsn string) {
 		db := targetDB(t, driver, dsn)
 		if n, err := DeleteTarget(t.Context(), db, targetStep().Repository, "daily", "5f1c"); n != 0 || err != nil {
 			t.Fatalf("without the table: %d, %v", n, err)

@@ -275,6 +275,15 @@ func (p *crashPlace) run(fuse *batchtest.Fuse) (*Outcome, error) {
 	return p.engine(fuse).Run(context.Background(), RunRequest{Path: "job.yaml"}, Watcher{Observer: nobody{}})
 }
 
+// restartBehind restarts what ended at a point with an outcome.
+func (p *crashPlace) restartBehind(point batchtest.Point, first *Outcome) (*Outcome, error) {
+	o, err := p.restart()
+	if fault.CodeOf(err) == "nothing_to_restart" && point.Name == "repository.save_job.after" {
+		return first, nil // it was the last operation, and only telling of it failed
+	}
+	return o, err
+}
+
 func (p *crashPlace) restart() (*Outcome, error) {
 	request := RestartRequest{}
 	if p.meta != "" {
@@ -440,12 +449,7 @@ func crashAt(t *testing.T, target crashTarget, server string, mode batchtest.Mod
 		if !errors.Is(err, batchtest.ErrKilled) && !errors.Is(err, batchtest.ErrFailed) {
 			t.Errorf("%s at %s: got error %v, want the fuse's", mode, point, err)
 		}
-		first := outcome
-		outcome, err = p.restart()
-		if fault.CodeOf(err) == "nothing_to_restart" && point.Name == "repository.save_job.after" {
-			outcome, err = first, nil // it was the last operation, and only telling of it failed
-		}
-		if err != nil {
+		if outcome, err = p.restartBehind(point, outcome); err != nil {
 			t.Errorf("%s at %s: restart: %v", mode, point, err)
 			return
 		}

@@ -58,11 +58,7 @@ type StepDescription struct {
 // Describe says what a run with these parameters would do. It opens the job repository, where there is one, and nothing
 // else.
 func (e *Engine) Describe(ctx context.Context, path string, given map[string]string) (*Description, error) {
-	j, err := e.load(path)
-	if err != nil {
-		return nil, err
-	}
-	p, err := e.prepare(j, given, "")
+	p, err := e.prepareAt(path, given)
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,15 @@ func unreadable(path string, err error) error {
 	return e.WithHint("%s", cmp.Or(files.Limit(err), "give the path of a YAML file, relative to the current folder"))
 }
 
+// prepareAt loads a definition and prepares it for a run.
+func (e *Engine) prepareAt(path string, given map[string]string) (*prepared, error) {
+	j, err := e.load(path)
+	if err != nil {
+		return nil, err
+	}
+	return e.prepare(j, given, "")
+}
+
 // prepare resolves the parameters and the job's own keys. base overrides the folder that relative paths start at where a
 // recorded definition is run.
 func (e *Engine) prepare(j *job.Job, given map[string]string, base string) (*prepared, error) {

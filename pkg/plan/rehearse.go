@@ -89,11 +89,7 @@ type stage struct {
 
 // newStage checks a definition and its parameters. Databases are opened for reading only, and have to be closed.
 func (e *Engine) newStage(ctx context.Context, r RunRequest, w Watcher) (*stage, error) {
-	j, err := e.load(r.Path)
-	if err != nil {
-		return nil, err
-	}
-	p, err := e.prepare(j, r.Parameters, "")
+	p, err := e.prepareAt(r.Path, r.Parameters)
 	if err != nil {
 		return nil, err
 	}

@@ -44,11 +44,7 @@ const checkpointEvery = 20 * time.Millisecond
 // Run starts the instance that the parameters name, or continues it. The Outcome is nil where no execution was started;
 // the error says why, or why the execution did not complete.
 func (e *Engine) Run(ctx context.Context, r RunRequest, w Watcher) (*Outcome, error) {
-	j, err := e.load(r.Path)
-	if err != nil {
-		return nil, err
-	}
-	p, err := e.prepare(j, r.Parameters, "")
+	p, err := e.prepareAt(r.Path, r.Parameters)
 	if err != nil {
 		return nil, err
 	}

@@ -29,14 +29,7 @@ func open(t testing.TB, driver, dsn string, change ...func(*sqldb.Config)) *sqld
 // each runs a test once for every database, in a file and in a schema of its own.
 func each(t *testing.T, test func(t *testing.T, driver, dsn string)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		test(t, "sqlite", sqltest.SQLite(t))
-	})
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		test(t, "postgres", sqltest.Schema(t))
-	})
+	sqltest.EachSchema(t, test)
 }
 
 func held(t testing.TB, db *sqldb.DB) *sqldb.Conn {
