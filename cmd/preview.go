@@ -29,7 +29,8 @@ func newPreviewCommand(a *app) *cobra.Command {
 		Short: "Read and process some records and show them; write nothing",
 		Long: "preview shows the first records of a step as its writer would get them, with their fields and types. It begins at the\n" +
 			"beginning of the input, opens databases for reading only, runs no tasklet, and records nothing.\n\n" +
-			"Exit codes are those of run: 1 where a record fails, 2 for a wrong definition, 3 where a file or database is out of reach.",
+			"Exit codes are those of run: 1 where a record fails, 2 for a wrong definition, 3 where a file or database is out of\n" +
+			"reach.",
 		Example: "  batchctl preview jobs/quickstart.yaml\n  batchctl preview jobs/settlement.yaml -p date=2026-11-20 --step settle -n 5\n" +
 			"  batchctl preview jobs/quickstart.yaml -o json | jq .records",
 		Args:              oneArgument("the path of a job definition"),
