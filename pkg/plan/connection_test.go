@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,10 +79,21 @@ func TestCommitOfUnknownOutcomeIsSettled(t *testing.T) {
 func breakCommit(t *testing.T, proxy *sqltest.Proxy, target crashTarget, dsn string, fault sqltest.Fault, n int, want string) (how string) {
 	t.Helper()
 	p := newCrashPlace(t, target, dsn)
-	proxy.FailNthCommit(fault, n)
-	abandoned := time.AfterFunc(300*time.Millisecond, proxy.Cut) // the server notices at last
+	struck, over := proxy.FailNthCommit(fault, n), make(chan struct{})
+	var noticing sync.WaitGroup
+	noticing.Go(func() {
+		select {
+		case <-struck:
+			if fault == sqltest.AbandonServer {
+				time.Sleep(300 * time.Millisecond)
+				proxy.Cut() // the server notices at last
+			}
+		case <-over:
+		}
+	})
 	outcome, err := p.runWithin(t, p.start)
-	abandoned.Stop()
+	close(over)
+	noticing.Wait()
 	proxy.FailCommit(sqltest.None)
 	proxy.Cut()
 	how = "settled"

@@ -36,7 +36,8 @@ type Proxy struct {
 	passes   sync.Cond // while stalled nothing does
 	stalled  bool
 	fault    Fault
-	passing  int // commits that pass before the fault
+	passing  int           // commits that pass before the fault
+	struck   chan struct{} // closed with the fault
 	commits  int
 	budget   int64 // bytes that pass before all is cut; below 0: no end
 	conns    map[net.Conn]bool
@@ -70,11 +71,13 @@ func NewProxy(t testing.TB, dsn string) (*Proxy, string) {
 // FailCommit does something to the next COMMIT on any connection.
 func (p *Proxy) FailCommit(fault Fault) { p.FailNthCommit(fault, 1) }
 
-// FailNthCommit does something to the nth COMMIT from now, counted over all connections.
-func (p *Proxy) FailNthCommit(fault Fault, n int) {
+// FailNthCommit does something to the nth COMMIT from now, counted over all connections. The channel is closed when that
+// COMMIT has come.
+func (p *Proxy) FailNthCommit(fault Fault, n int) (struck <-chan struct{}) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.fault, p.passing = fault, n-1
+	p.fault, p.passing, p.struck = fault, n-1, make(chan struct{})
+	return p.struck
 }
 
 // Commits returns how many COMMITs came so far.
@@ -231,6 +234,7 @@ func (l *proxyLink) commit() Fault {
 	if p.fault != None {
 		if p.passing == 0 {
 			fault, p.fault = p.fault, None
+			close(p.struck)
 		}
 		p.passing--
 	}
