@@ -86,6 +86,13 @@ type Writer interface {
 	Close() error
 }
 
+// A LastWriter is a Writer whose Write may end with the commit of its transaction, which saves waiting for the target.
+type LastWriter interface {
+	// WriteLast is Write where nothing else is written in tx. Its error may be returned by whatever is done with tx next, the
+	// commit included, which then has not happened. ended is called when the target has taken the rows, or refused them.
+	WriteLast(ctx context.Context, tx Tx, rows []record.Record, ended func()) error
+}
+
 // A RowError is an error of a Writer that one row of the call is to blame for.
 type RowError struct {
 	Row int // index into the rows of the call

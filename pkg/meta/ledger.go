@@ -41,6 +41,7 @@ type targetLane struct {
 	key   batch.LaneKey
 	at    batch.Checkpoint // the last one known to hold
 	conn  *sqldb.Conn      // held between commits; nil until the first, and after it was lost
+	mark  int64            // of the session that the last commit was sent on
 }
 
 // NewTargetLedger returns the ledger of a step whose rows go to db. Every lane holds a connection of its own, on which
@@ -85,6 +86,11 @@ func (l *targetLedger) attempt(ctx context.Context, lane *targetLane, fn func(ba
 			_ = tx.Rollback(ctx) // err is the reason, and a connection that cannot roll back is dropped
 		}
 	}()
+	if l.options.TestOrder == TestTogether {
+		if lane.mark, err = tx.LeaveEnds(ctx); err != nil {
+			return next, false, &undone{err}
+		}
+	}
 	next, err = fn(tx)
 	if err != nil {
 		return next, false, &undone{err}

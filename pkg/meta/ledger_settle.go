@@ -60,8 +60,8 @@ func (l *targetLedger) askPatiently(ctx context.Context, lane *targetLane) (batc
 	}
 }
 
-// ask returns the row of a lane, on a new connection where the lane's own is lost. It waits for a transaction that still
-// holds the row, so that what it returns is final. A row of another epoch is ErrFenced.
+// ask returns the row of a lane, on a new connection where the lane's own is lost. It ends one that was lost and is still there, and waits for a
+// transaction that holds the row, so that what it returns is final. A row of another epoch is ErrFenced.
 func (l *targetLedger) ask(ctx context.Context, lane *targetLane) (at batch.Checkpoint, err error) {
 	tx, err := lane.begin(ctx, l.db)
 	if sqldb.IsConnectionLost(err) { // the pool may hold more of the connections that died
@@ -72,6 +72,9 @@ func (l *targetLedger) ask(ctx context.Context, lane *targetLane) (at batch.Chec
 		return at, err
 	}
 	defer func() { err = errors.Join(err, tx.Rollback(ctx)) }()
+	if err := tx.AwaitEnd(ctx, lane.mark); err != nil {
+		return at, err
+	}
 	row, err := lockTargetRow(ctx, tx, lane.key)
 	if err != nil {
 		return at, err

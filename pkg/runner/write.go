@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/fault"
@@ -67,7 +68,7 @@ func (a *attempt) try(ctx context.Context) error {
 		return err
 	}
 	if a.inTx {
-		return a.commit(ctx, &a.next, a.put)
+		return a.tryInTx(ctx)
 	}
 	if err := a.put(ctx, nil); err != nil {
 		return err
@@ -78,6 +79,20 @@ func (a *attempt) try(ctx context.Context) error {
 	a.stream.next = a.next
 	a.tally.written(a.lane.Lane, a.next.Counters)
 	return nil
+}
+
+// tryInTx writes and commits the chunk in one transaction. What the writer has left to the commit fails there.
+func (a *attempt) tryInTx(ctx context.Context) error {
+	put := false
+	err := a.commit(ctx, &a.next, func(ctx context.Context, tx batch.Tx) error {
+		err := a.put(ctx, tx)
+		put = err == nil
+		return err
+	})
+	if put {
+		return a.blamedIn(err)
+	}
+	return err
 }
 
 // covering returns the place in the input, and the state of the reader, that a checkpoint with this chunk covers.
@@ -102,7 +117,7 @@ func (a *attempt) putRows(ctx context.Context, tx batch.Tx) error {
 		if err := a.isolate(ctx, tx); err != nil {
 			return err
 		}
-	} else if err := a.writeRows(ctx, tx, a.components.Writer, &a.out); err != nil {
+	} else if err := a.writeAll(ctx, tx); err != nil {
 		return err
 	}
 	skips := a.skips()
@@ -124,6 +139,30 @@ func (a *attempt) writeRows(ctx context.Context, tx batch.Tx, writer batch.Write
 	}
 	err := writer.Write(ctx, tx, o.rows)
 	if input := o.blamed(err, 0); input >= 0 {
+		return located(err, a.components.Reader, a.work.chunk, input)
+	}
+	return err
+}
+
+// writeAll writes all rows of the chunk.
+func (a *attempt) writeAll(ctx context.Context, tx batch.Tx) error {
+	last, ok := a.components.Writer.(batch.LastWriter)
+	if !ok || len(a.out.rows) == 0 || tx == nil || a.components.Letters != nil && len(a.skips()) > 0 {
+		return a.writeRows(ctx, tx, a.components.Writer, &a.out)
+	}
+	var left time.Time
+	err := last.WriteLast(ctx, tx, a.out.rows, func() {
+		if !left.IsZero() { // what the target does meanwhile is writing
+			a.wrote += a.meter.add(&a.meter.write, left, 0)
+		}
+	})
+	left = a.meter.begin()
+	return a.blamedIn(err)
+}
+
+// blamedIn says which record an error is about where it is of a row of the chunk.
+func (a *attempt) blamedIn(err error) error {
+	if input := a.out.blamed(err, 0); input >= 0 {
 		return located(err, a.components.Reader, a.work.chunk, input)
 	}
 	return err

@@ -22,6 +22,8 @@ type Conn struct {
 	first      bool            // nothing has been said in it
 	lead       string          // the COPY that it began with; "" where it did not
 	copying    string          // a COPY was begun in it ahead, and has no rows yet
+	late       *lateCopy       // a COPY in it has all its rows, and is to be ended
+	mark       int64           // by which the end of the session can be awaited; 0 where it has none
 	broken     bool            // not to be used again
 }
 
@@ -66,7 +68,9 @@ func (c *Conn) Exec(ctx context.Context, query string, args ...any) (int64, erro
 	if ctx.Err() != nil {
 		return 0, c.db.fail(ctx, ctx.Err()) // lib/pq would send the statement all the same
 	}
-	c.leaveAhead()
+	if err := c.leaveAhead(ctx); err != nil {
+		return 0, err
+	}
 	var result sql.Result
 	err := c.db.retryBusy(ctx, func() (err error) {
 		result, err = c.conn.ExecContext(ctx, query, args...)
@@ -80,7 +84,9 @@ func (c *Conn) Query(ctx context.Context, query string, args ...any) (*Rows, err
 	if ctx.Err() != nil {
 		return nil, c.db.fail(ctx, ctx.Err())
 	}
-	c.leaveAhead()
+	if err := c.leaveAhead(ctx); err != nil {
+		return nil, err
+	}
 	var rows *Rows
 	err := c.db.retryBusy(ctx, func() (err error) {
 		rows, err = c.conn.QueryContext(ctx, query, args...)
@@ -109,11 +115,12 @@ func (c *Conn) Lost() bool {
 // Close gives the connection back to the pool, or drops it where it is lost or where its transaction cannot be rolled
 // back.
 func (c *Conn) Close() error {
-	c.leaveAhead()
+	_ = c.leaveAhead(context.Background()) // what is open is rolled back
 	c.cache.close()
 	if c.open && !c.broken {
 		c.rollback(context.Background())
 	}
+	c.unmark()
 	if c.broken {
 		c.drop()
 	}

@@ -54,15 +54,19 @@ func (c *Conn) takeAhead() bool {
 	return open
 }
 
-// leaveAhead ends what was begun ahead, a transaction or a COPY, for what is to come does not belong into it.
-func (c *Conn) leaveAhead() {
+// leaveAhead ends what was begun ahead, a transaction or a COPY, for what is to come does not belong into it, and a COPY
+// that was left. An error is that one's.
+func (c *Conn) leaveAhead(ctx context.Context) error {
+	c.first = false
 	switch {
+	case c.late != nil:
+		return c.endLate(ctx)
 	case !c.open && c.takeAhead():
 		c.rollback(context.Background())
 	case c.copying != "":
 		c.leaveCopy("rollback; " + beginPostgres)
 	}
-	c.first = false
+	return nil
 }
 
 // leaveCopy ends a COPY that was begun ahead, with no rows, and undoes what it may have done all the same: triggers of the
@@ -83,12 +87,15 @@ func (c *Conn) leaveCopy(undo string) {
 }
 
 // enterCopy notes that a COPY comes next, for which one that was begun ahead is as good where it says the same.
-func (c *Conn) enterCopy(query string) {
+func (c *Conn) enterCopy(ctx context.Context, query string) error {
 	if c.first {
 		c.lead = query
 	}
 	if c.copying != query {
-		c.leaveAhead()
+		if err := c.leaveAhead(ctx); err != nil {
+			return err
+		}
 	}
 	c.first, c.copying = false, ""
+	return nil
 }

@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"strings"
@@ -21,35 +22,50 @@ type copier interface {
 
 // CopyWriter encodes rows in PostgreSQL's COPY text format (manual, COPY, "Text Format") and sends them in blocks.
 type CopyWriter struct {
-	stmt    copier
+	begin   func() (driver.Stmt, error)
+	stmt    copier // nil until begin was called
 	buffer  []byte
 	values  int // of the row that is being written
 	columns int
 	err     error // of the server or the connection, as opposed to feed's own
+	left    bool  // the end is left to whoever comes next
 }
 
 // CopyIn loads rows into a table with COPY ... FROM STDIN and returns how many. feed writes them. Where it returns an
 // error, or the server refuses a row (CopyLine says which), nothing was loaded and the transaction, or its innermost
 // savepoint, has to be rolled back. PostgreSQL only.
 func (tx *Tx) CopyIn(ctx context.Context, table string, columns []string, feed func(w *CopyWriter) error) (rows int64, err error) {
+	return tx.copyIn(ctx, table, columns, feed, nil)
+}
+
+// copyIn is CopyIn, or CopyLast where ended is given.
+func (tx *Tx) copyIn(ctx context.Context, table string, columns []string, feed func(w *CopyWriter) error, ended func(error) error) (rows int64, err error) {
+	c := tx.conn
 	if !tx.Dialect().BulkLoad() {
-		return 0, fault.New(fault.Internal, "COPY is PostgreSQL's, and %s is not", tx.conn.db.Name())
+		return 0, fault.New(fault.Internal, "COPY is PostgreSQL's, and %s is not", c.db.Name())
 	}
 	query := "copy " + quote(table) + " (" + quoteColumns(columns) + ") from stdin"
-	tx.conn.enterCopy(query)
-	w := &CopyWriter{columns: len(columns), buffer: tx.conn.copyBuffer[:0]}
-	rawErr := tx.conn.conn.Raw(func(dc any) error {
-		rows, err = dc.(*session).copyIn(ctx, query, w, feed)
+	if err := c.enterCopy(ctx, query); err != nil {
+		return 0, err
+	}
+	w := &CopyWriter{columns: len(columns), buffer: c.copyBuffer[:0]}
+	rawErr := c.conn.Raw(func(dc any) error {
+		s := dc.(*session)
+		w.left = ended != nil && s.wire.plain
+		rows, err = s.copyIn(ctx, query, w, feed)
 		return nil
 	})
-	tx.conn.copyBuffer = w.buffer[:0]
+	c.copyBuffer = w.buffer[:0]
 	if err == nil {
 		err = rawErr
 	}
 	if err != nil && w.stmt != nil && w.err == nil && ctx.Err() == nil {
 		return 0, err // feed's own
 	}
-	return rows, tx.conn.fail(ctx, err)
+	if err == nil && w.left {
+		c.late = &lateCopy{w, ended}
+	}
+	return rows, c.fail(ctx, err)
 }
 
 func (s *session) copyIn(ctx context.Context, query string, w *CopyWriter, feed func(w *CopyWriter) error) (int64, error) {
@@ -63,19 +79,27 @@ func (s *session) copyIn(ctx context.Context, query string, w *CopyWriter, feed 
 
 func (s *session) feed(query string, w *CopyWriter, feed func(w *CopyWriter) error) (int64, error) {
 	// The server ends what ctx ends: copyIn cuts the connection. A watch of lib/pq's for each call would be a goroutine each.
-	stmt, err := s.PrepareContext(context.Background(), query)
+	w.begin = func() (driver.Stmt, error) { return s.PrepareContext(context.Background(), query) }
+	err := feed(w)
+	if err == nil {
+		err = w.send()
+	}
+	if w.stmt == nil && w.err == nil {
+		err = cmp.Or(w.open(), err)
+	}
 	if err != nil {
-		return 0, err
-	}
-	w.stmt = stmt.(copier)
-	if err := feed(w); err != nil {
 		return 0, w.abort(err)
 	}
-	if err := w.send(); err != nil {
-		return 0, w.abort(err)
+	if w.left {
+		return 0, nil
 	}
+	return s.endCopy(w)
+}
+
+// endCopy ends a COPY and waits for the server's word.
+func (s *session) endCopy(w *CopyWriter) (int64, error) {
 	s.wire.hold()
-	result, err := w.stmt.Exec(nil) // ends the COPY and waits for the server's word
+	result, err := w.stmt.Exec(nil)
 	s.wire.release(err)
 	if err != nil {
 		w.err = err
@@ -84,9 +108,23 @@ func (s *session) feed(query string, w *CopyWriter, feed func(w *CopyWriter) err
 	return result.RowsAffected()
 }
 
+// open begins the COPY. The first rows are encoded before that, while the server still begins what was sent ahead.
+func (w *CopyWriter) open() error {
+	stmt, err := w.begin()
+	if err != nil {
+		w.err = err
+		return err
+	}
+	w.stmt = stmt.(copier)
+	return nil
+}
+
 // abort ends a COPY whose rows must not stay: lib/pq has no CopyFail, so a row that no table accepts, one column too
 // long, makes the server refuse them all. The reason stays what it was.
 func (w *CopyWriter) abort(reason error) error {
+	if w.stmt == nil {
+		return reason
+	}
 	_, _ = w.stmt.CopyData(context.Background(), strings.Repeat("\t", w.columns))
 	_ = w.stmt.Close()
 	return reason
@@ -114,6 +152,11 @@ func (w *CopyWriter) Row(values []record.Value) error {
 func (w *CopyWriter) send() error {
 	if len(w.buffer) == 0 {
 		return nil
+	}
+	if w.stmt == nil {
+		if err := w.open(); err != nil {
+			return err
+		}
 	}
 	_, err := w.stmt.CopyData(context.Background(), record.String(w.buffer[:len(w.buffer)-1]))
 	w.buffer = w.buffer[:0]

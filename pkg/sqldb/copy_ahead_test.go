@@ -18,8 +18,10 @@ type ahead struct {
 	at int64
 }
 
-func newAhead(t *testing.T) *ahead {
-	db := open(t, "postgres", sqltest.Schema(t))
+func newAhead(t *testing.T) *ahead { return newAheadAt(t, sqltest.Schema(t)) }
+
+func newAheadAt(t *testing.T, dsn string) *ahead {
+	db := open(t, "postgres", dsn)
 	place(t, db)
 	mustExec(t, db, `create table statements (n integer)`)
 	mustExec(t, db, `create function counted() returns trigger language plpgsql as $$begin insert into statements values (1); return null; end$$`)

@@ -13,13 +13,13 @@ import (
 // rows affected. PostgreSQL only.
 func (tx *Tx) Merge(ctx context.Context, w Write, feed func(*CopyWriter) error) (int64, error) {
 	if w.Mode == Insert {
-		return tx.CopyIn(ctx, w.Table, w.names(), feed)
+		return tx.CopyIn(ctx, w.Table, w.Names(), feed)
 	}
 	stage, err := tx.stage(ctx, w)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := tx.CopyIn(ctx, stage, w.names(), feed); err != nil {
+	if _, err := tx.CopyIn(ctx, stage, w.Names(), feed); err != nil {
 		return 0, err
 	}
 	return tx.Exec(ctx, w.merge(tx.Dialect(), quote(stage)))
@@ -30,7 +30,7 @@ func (w Write) merge(d Dialect, stage string) string {
 	if w.Mode == Update || w.Mode == Delete {
 		return w.change(d, stage+" as s")
 	}
-	columns := quoteColumns(w.names())
+	columns := quoteColumns(w.Names())
 	return "insert into " + quote(w.Table) + " as t (" + columns + ") select " + columns + " from " + stage + w.onConflict(d)
 }
 

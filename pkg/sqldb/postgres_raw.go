@@ -50,7 +50,9 @@ func (c *Conn) rawQuery(ctx context.Context, query string, args []driver.NamedVa
 	if ctx.Err() != nil {
 		return nil, c.db.fail(ctx, ctx.Err())
 	}
-	c.leaveAhead()
+	if err := c.leaveAhead(ctx); err != nil {
+		return nil, err
+	}
 	r := &rawRows{ctx: ctx, conn: c}
 	rawErr := c.conn.Raw(func(dc any) error {
 		s := dc.(*session)

@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,14 @@ func isNotOne(err error) bool {
 
 // commitWith runs a statement, COMMIT, and BEGIN for what comes next in one message. In a transaction that has failed the
 // statement fails, and COMMIT is not reached. A COPY that will come next is sent with it; begun says which.
-func (s *session) commitWith(query string, args []any, next string) (begun string, err error) {
+// late is a COPY that is to be ended with it: where that fails its writer has the error, and nothing was committed.
+func (s *session) commitWith(query string, args []any, late *lateCopy, next string) (begun string, err error) {
+	if _, known := s.plans[query]; late != nil && !known {
+		if err := s.endLate(late); err != nil {
+			return "", err
+		}
+		late = nil
+	}
 	name, err := s.plan(query)
 	if err != nil {
 		return "", err
@@ -36,21 +44,45 @@ func (s *session) commitWith(query string, args []any, next string) (begun strin
 		}
 	}
 	s.text = append(text, "); commit; "+beginPostgres...)
-	if next == "" || !s.wire.plain {
+	if !s.wire.plain {
 		next = ""
-	} else {
+	}
+	err = s.together(string(s.text), late, next)
+	return next, err
+}
+
+// together runs a message, sent with the end of a COPY before it and the beginning of another behind it.
+func (s *session) together(message string, late *lateCopy, next string) (err error) {
+	if late != nil {
+		s.wire.follow(message)
+	}
+	if next != "" {
 		s.wire.follow(next)
 	}
-	if _, err = s.ExecContext(context.Background(), string(s.text), nil); err != nil {
+	if late != nil {
+		err = s.endLate(late)
+	}
+	if err == nil || len(s.wire.early) > 0 { // refused in a transaction that has failed
+		_, failed := s.ExecContext(context.Background(), message, nil)
+		err = cmp.Or(err, failed)
+	}
+	if err != nil {
 		s.unsend(next)
 	}
-	return next, err
+	return err
+}
+
+// endLate ends a COPY that was left, and says so to whoever left it unless it failed.
+func (s *session) endLate(late *lateCopy) error {
+	if _, err := s.endCopy(late.writer); err != nil {
+		return err
+	}
+	return late.ended(nil)
 }
 
 // unsend takes the answer to a COPY that was sent ahead, where what it was to follow has failed. Where that was COMMIT itself the server
 // waits for rows outside of a transaction, and the answer stays: then the session is of no more use.
 func (s *session) unsend(copying string) {
-	s.wire.next = s.wire.next[:0]
 	if len(s.wire.early) > 0 {
 		_, _ = s.PrepareContext(context.Background(), copying) // refused by the server, for the transaction has failed; or by lib/pq, for there is none
 	}

@@ -32,7 +32,9 @@ func (c *Conn) Prepare(ctx context.Context, query string) (*Stmt, error) {
 	if ctx.Err() != nil {
 		return nil, c.db.fail(ctx, ctx.Err())
 	}
-	c.leaveAhead()
+	if err := c.leaveAhead(ctx); err != nil {
+		return nil, err
+	}
 	if s, ok := c.cache.byQuery[query]; ok {
 		c.cache.touch(query)
 		s.clear()
@@ -140,7 +142,9 @@ func (s *Stmt) Run(ctx context.Context) (int64, error) {
 	if ctx.Err() != nil {
 		return 0, s.conn.db.fail(ctx, ctx.Err())
 	}
-	s.conn.leaveAhead()
+	if err := s.conn.leaveAhead(ctx); err != nil {
+		return 0, err
+	}
 	var n int64
 	err := s.conn.db.retryBusy(ctx, func() (err error) {
 		if s.sqlite != nil {

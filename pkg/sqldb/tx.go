@@ -14,12 +14,13 @@ import (
 
 // Tx is an open transaction of a Conn. It implements batch.Tx.
 type Tx struct {
-	conn      *Conn
-	depth     int             // open savepoints
-	ended     bool            // by Commit or Rollback
-	orphans   *orphans        // of the first CheckDeferred; SQLite
-	immediate bool            // constraints are checked at once, until the end; PostgreSQL
-	staged    map[string]bool // staging tables used
+	conn       *Conn
+	depth      int             // open savepoints
+	ended      bool            // by Commit or Rollback
+	orphans    *orphans        // of the first CheckDeferred; SQLite
+	immediate  bool            // constraints are checked at once, until the end; PostgreSQL
+	staged     map[string]bool // staging tables used
+	leavesEnds bool            // CopyLast may leave its COPY to the end; PostgreSQL
 }
 
 // Begin starts a transaction: read committed on PostgreSQL, immediate on SQLite, so that it holds the right to write from
@@ -61,7 +62,6 @@ func (c *Conn) begin(ctx context.Context, statement string) (*Tx, error) {
 	if c.open {
 		return nil, fault.New(fault.Internal, "a transaction is open already on this connection to %s", c.db.Name())
 	}
-	c.leaveAhead()
 	if err := c.command(ctx, statement); err != nil {
 		return nil, err
 	}
@@ -72,7 +72,9 @@ func (c *Conn) begin(ctx context.Context, statement string) (*Tx, error) {
 // command runs a statement that many transactions have, which SQLite keeps prepared.
 func (c *Conn) command(ctx context.Context, statement string) error {
 	if c.sqlite == nil {
-		c.leaveAhead()
+		if err := c.leaveAhead(ctx); err != nil {
+			return err
+		}
 		return c.say(ctx, statement)
 	}
 	s, err := c.Prepare(ctx, statement)
@@ -104,11 +106,15 @@ func (tx *Tx) Prepare(ctx context.Context, query string) (*Stmt, error) {
 }
 
 // Commit ends tx. Where the connection dies meanwhile (IsConnectionLost), nobody knows whether it holds. Any other error
-// means that it does not; on SQLite the transaction is then still open (deferred foreign keys), see Active.
+// means that it does not; the transaction may then still be open (deferred foreign keys on SQLite, see Active; a COPY that
+// was left on PostgreSQL).
 func (tx *Tx) Commit(ctx context.Context) error {
 	c := tx.conn
 	if c.broken {
 		return Classify(driver.ErrBadConn)
+	}
+	if err := c.endLate(ctx); err != nil {
+		return err
 	}
 	err := c.commit(ctx)
 	if err != nil && !isPostgres(c.db.dialect) {
@@ -176,10 +182,12 @@ const rollbackTimeout = 5 * time.Second
 func (c *Conn) rollback(ctx context.Context) {
 	c.open = false
 	if c.broken {
+		c.late = nil
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 	defer cancel()
+	_ = c.endLate(ctx) // it is undone
 	if c.copying != "" {
 		c.leaveCopy("rollback")
 		return

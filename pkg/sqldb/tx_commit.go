@@ -14,7 +14,9 @@ func (c *Conn) commit(ctx context.Context) error {
 	if !isPostgres(c.db.dialect) {
 		return c.command(context.WithoutCancel(ctx), "commit")
 	}
-	c.leaveAhead()
+	if err := c.leaveAhead(ctx); err != nil {
+		return err
+	}
 	return c.insist(ctx, func(s *session) error { return s.pqConn.(driver.Tx).Commit() })
 }
 
@@ -74,14 +76,22 @@ func (tx *Tx) CommitWith(ctx context.Context, query string, args ...any) (change
 	if c.broken {
 		return false, Classify(driver.ErrBadConn)
 	}
-	c.leaveAhead()
+	late := c.late
+	c.late = nil
+	if late == nil {
+		if err := c.leaveAhead(ctx); err != nil {
+			return false, err
+		}
+	}
 	copying := ""
 	err = c.insist(ctx, func(s *session) (err error) {
-		copying, err = s.commitWith(query, args, c.lead)
+		copying, err = s.commitWith(query, args, late, c.lead)
 		c.broken = c.broken || err != nil && len(s.wire.early) > 0
 		return err
 	})
 	switch {
+	case late != nil && late.writer.err != nil:
+		return false, late.ended(c.db.locate(err))
 	case isNotOne(err):
 		return false, nil
 	case err != nil:

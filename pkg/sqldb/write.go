@@ -41,7 +41,7 @@ func (w Write) Check() error {
 		for _, name := range list {
 			if !slices.ContainsFunc(w.Columns, func(c Column) bool { return c.Name == name }) {
 				return fault.New(fault.Definition, "column %q is not among the columns written to table %s", name, w.Table).
-					WithHint("%s", fault.DidYouMean(name, w.names()))
+					WithHint("%s", fault.DidYouMean(name, w.Names()))
 			}
 		}
 	}
@@ -70,11 +70,11 @@ func (w Write) SQL(d Dialect, n int) string {
 	var b strings.Builder
 	switch w.Mode {
 	case Insert, Ignore, Upsert:
-		b.WriteString("insert into " + quote(w.Table) + " as t (" + quoteColumns(w.names()) + ") values ")
+		b.WriteString("insert into " + quote(w.Table) + " as t (" + quoteColumns(w.Names()) + ") values ")
 		w.rows(&b, d, n, false)
 		b.WriteString(w.onConflict(d))
 	default:
-		b.WriteString("with s (" + quoteColumns(w.names()) + ") as (values ")
+		b.WriteString("with s (" + quoteColumns(w.Names()) + ") as (values ")
 		w.rows(&b, d, n, isPostgres(d))
 		b.WriteString(") " + w.change(d, "s"))
 	}
@@ -192,7 +192,8 @@ func (w Write) values() []Column {
 	return values
 }
 
-func (w Write) names() []string {
+// Names returns the names of the columns.
+func (w Write) Names() []string {
 	names := make([]string, len(w.Columns))
 	for i, c := range w.Columns {
 		names[i] = c.Name

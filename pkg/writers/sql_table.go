@@ -24,6 +24,8 @@ type sqlTable struct {
 	unique  bool           // the key names at most one row
 	wrote   bool
 
+	ended func() // called when the rows are in; not nil where they may be so later than Write returns
+
 	schema *record.Schema // that bound belongs to
 	bound  *sqlBinding
 	plan   sqlPlan

@@ -33,6 +33,13 @@ func (w *sqlTable) Write(ctx context.Context, tx batch.Tx, rows []record.Record)
 	return nil
 }
 
+// WriteLast implements batch.LastWriter for COPY.
+func (w *sqlTable) WriteLast(ctx context.Context, tx batch.Tx, rows []record.Record, ended func()) error {
+	w.ended = ended
+	defer func() { w.ended = nil }()
+	return w.Write(ctx, tx, rows)
+}
+
 // sqlTransaction returns the database's transaction that the runner hands over.
 func sqlTransaction(tx batch.Tx) (*sqldb.Tx, error) {
 	if target, ok := tx.(*sqldb.Tx); ok && target != nil {
@@ -92,7 +99,7 @@ func (w *sqlTable) single() bool {
 // load sends the rows with COPY.
 func (w *sqlTable) load(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
 	var bad *batch.RowError
-	n, err := tx.Merge(ctx, w.bound.write, func(to *sqldb.CopyWriter) error {
+	feed := func(to *sqldb.CopyWriter) error {
 		for i := lo; i < hi; i++ {
 			if err := w.plan.copyRow(w.bound, &w.plan.order[i], to); err != nil {
 				errors.As(err, &bad)
@@ -100,16 +107,30 @@ func (w *sqlTable) load(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
 			}
 		}
 		return nil
-	})
+	}
+	if w.ended != nil && w.bound.write.Mode == sqldb.Insert && w.conf.ExpectRows == 0 {
+		ended := w.ended
+		return tx.CopyLast(ctx, w.bound.write.Table, w.bound.write.Names(), feed, func(err error) error {
+			ended()
+			return w.blameLine(err, bad, lo, hi)
+		})
+	}
+	n, err := tx.Merge(ctx, w.bound.write, feed)
+	if err = w.blameLine(err, bad, lo, hi); err != nil {
+		return err
+	}
+	return w.checkCount(n, lo, hi)
+}
+
+// blameLine finds the row that COPY has failed with, of those from lo to hi; bad is one that was not sent.
+func (w *sqlTable) blameLine(err error, bad *batch.RowError, lo, hi int) error {
 	switch line, ok := sqldb.CopyLine(err); {
 	case bad != nil:
 		return bad
 	case ok && line >= 1 && line <= hi-lo:
 		return &batch.RowError{Row: w.plan.order[lo+line-1].row, Err: err}
-	case err != nil:
-		return explainSQL(err)
 	}
-	return w.checkCount(n, lo, hi)
+	return explainSQL(err)
 }
 
 // sqlBatches are the sizes of multi-row statements. Few different ones, so that all stay prepared.
