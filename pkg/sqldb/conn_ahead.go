@@ -76,7 +76,7 @@ func (c *Conn) leaveCopy(undo string) {
 	c.copying = ""
 	err := c.insist(context.Background(), func(s *session) error {
 		if stmt, err := s.PrepareContext(context.Background(), copying); err == nil {
-			_, _ = stmt.Exec(nil) // whatever became of it is undone
+			_, _ = stmt.(copier).Exec(nil) // whatever became of it is undone
 		}
 		_, err := s.ExecContext(context.Background(), undo, nil)
 		return err
