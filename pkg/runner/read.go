@@ -10,8 +10,8 @@ import (
 )
 
 // readAhead is how many chunks a step with one worker has: one commits, one waits, one is being read. Where goroutines
-// process them there is one more for each. A share of a partitioned step has one less: while none of its chunks waits, the
-// other shares go on.
+// process them there is one more for each. Where several lanes write, or shares of a partitioned step, there is one less: while
+// no chunk waits for one of them, the others go on.
 const readAhead = 3
 
 // work is a chunk that is read and processed, with the state that covers it.
@@ -59,7 +59,7 @@ type source struct {
 func (s *stream) newSource(step *Step) *source {
 	workers := max(1, step.Workers)
 	chunks := readAhead + workers - 1
-	if s.share != nil {
+	if s.share != nil || s.marks != nil {
 		chunks--
 	}
 	aside := s.marks == nil && len(s.components.Processors) > 0
