@@ -86,11 +86,23 @@ type Writer interface {
 	Close() error
 }
 
-// A LastWriter is a Writer whose Write may end with the commit of its transaction, which saves waiting for the target.
+// A LastWriter is a Writer whose Write may begin before its transaction and end with the commit, which saves waiting for
+// the target.
 type LastWriter interface {
 	// WriteLast is Write where nothing else is written in tx. Its error may be returned by whatever is done with tx next, the
-	// commit included, which then has not happened. ended is called when the target has taken the rows, or refused them.
-	WriteLast(ctx context.Context, tx Tx, rows []record.Record, ended func()) error
+	// commit included, which then has not happened: ended is called when the target has taken the rows, or refused them,
+	// where that is later. ahead is nil, or was told to prepare these rows.
+	WriteLast(ctx context.Context, tx Tx, rows []record.Record, ahead Ahead, ended func()) error
+
+	// NewAhead returns room in which the rows of one chunk at a time are made ready, for this writer or that of another lane.
+	NewAhead() Ahead
+}
+
+// Ahead makes rows ready for a LastWriter while the chunk before them is written.
+type Ahead interface {
+	// Prepare takes the place of what was prepared before. It may run beside anything that the writer does. What it cannot
+	// do, for now or at all, is left to the writer, which finds the error, too.
+	Prepare(rows []record.Record)
 }
 
 // A RowError is an error of a Writer that one row of the call is to blame for.

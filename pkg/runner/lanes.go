@@ -121,7 +121,7 @@ func (s *stream) take(ctx context.Context, source *source, all *lanes) error {
 		}
 		s.marks.committed(s.lane.Lane, w)
 		end := w.end
-		source.release(w.chunk)
+		source.release(w)
 		if end {
 			return nil
 		}

@@ -8,7 +8,7 @@ import (
 	"batchctl/pkg/record"
 )
 
-// chain is a step's processors, bound to the schema of the records that pass.
+// chain is a step's processors, at least one, bound to the schema of the records that pass.
 type chain struct {
 	processors []batch.Processor
 	schemas    []*record.Schema // of what each processor puts out
@@ -17,7 +17,7 @@ type chain struct {
 
 // begin makes the chain ready for the inputs of a chunk.
 func (p *chain) begin(c *record.Chunk) error {
-	if len(p.processors) == 0 || c.In.Len() == 0 {
+	if c.In.Len() == 0 {
 		return nil
 	}
 	return p.bind(c)
@@ -25,9 +25,6 @@ func (p *chain) begin(c *record.Chunk) error {
 
 // one processes an input of a chunk that was begun into its output rows. After an error it has none.
 func (p *chain) one(ctx context.Context, c *record.Chunk, input int) error {
-	if len(p.processors) == 0 {
-		return nil
-	}
 	start := c.Out.Len()
 	in := c.In.Row(input)
 	in.Ordinal = c.Origins[input].Ordinal
@@ -87,10 +84,10 @@ type output struct {
 	from []int // the input each row came from
 }
 
-// collect fills o with the rows of a chunk.
-func (p *chain) collect(c *record.Chunk, o *output) {
+// collect fills o with the rows of a chunk, processed or as they were read.
+func (o *output) collect(c *record.Chunk, processed bool) {
 	o.from = o.from[:0]
-	if len(p.processors) == 0 {
+	if !processed {
 		o.rows = c.In.AppendRows(o.rows[:0])
 		for i := range o.rows {
 			o.from = append(o.from, i)

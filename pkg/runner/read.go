@@ -16,7 +16,7 @@ const readAhead = 3
 
 // work is a chunk that is read and processed, with the state that covers it.
 type work struct {
-	chunk   *record.Chunk
+	*room
 	number  int64       // of the chunk in this run, from 0
 	reader  batch.State // covers the chunk
 	first   int64       // place in the input of the last record before the chunk
@@ -26,6 +26,13 @@ type work struct {
 	end     bool          // nothing comes after it
 	err     error         // reading or processing failed; the chunk is not to be written
 	ready   chan struct{} // closed when the chunk is processed; nil where it is already
+}
+
+// room is what a chunk takes. It is used for one after the other.
+type room struct {
+	chunk *record.Chunk
+	out   output      // its rows as the writer gets them, once it is processed
+	ahead batch.Ahead // those that were made ready; nil where the writer does not do that, or nobody before it
 }
 
 // await waits until the chunk is processed.
@@ -53,7 +60,8 @@ type source struct {
 	meter     *meter
 	todo      chan *work // chunks to process; nil where there is nothing to do with them, or the lanes do it
 	ready     chan *work // chunks in the order of the input
-	free      chan *record.Chunk
+	free      chan *room
+	processed bool // rows pass through processors
 }
 
 func (s *stream) newSource(step *Step) *source {
@@ -62,7 +70,8 @@ func (s *stream) newSource(step *Step) *source {
 	if s.share != nil || s.marks != nil {
 		chunks--
 	}
-	aside := s.marks == nil && len(s.components.Processors) > 0
+	processed := len(s.components.Processors) > 0
+	aside := s.marks == nil && processed
 	if aside {
 		chunks++
 	}
@@ -74,7 +83,7 @@ func (s *stream) newSource(step *Step) *source {
 			s.runner.tellRetry(s.execution, step.Tolerance.Retry, retry, err)
 			return s.runner.wait(ctx, s.execution.JobID, step.Tolerance.Retry.pause(retry, err))
 		},
-		ready: make(chan *work, chunks-2), free: make(chan *record.Chunk, chunks),
+		ready: make(chan *work, chunks-2), free: make(chan *room, chunks), processed: processed,
 	}
 	s.meter.staff(1, 1)
 	switch {
@@ -85,8 +94,13 @@ func (s *stream) newSource(step *Step) *source {
 		source.todo = make(chan *work, chunks)
 		s.meter.staff(workers, 1)
 	}
+	last, _ := s.components.Writer.(batch.LastWriter)
 	for range chunks {
-		source.free <- record.NewChunk(step.Chunk)
+		r := &room{chunk: record.NewChunk(step.Chunk)}
+		if last != nil && s.inTx && (aside || !processed) {
+			r.ahead = last.NewAhead()
+		}
+		source.free <- r
 	}
 	return source
 }
@@ -98,11 +112,11 @@ func (s *source) run(ctx context.Context) {
 		defer close(s.todo)
 	}
 	for {
-		chunk := s.room(ctx)
-		if chunk == nil {
+		r := s.room(ctx)
+		if r == nil {
 			return
 		}
-		w := s.next(ctx, chunk)
+		w := s.next(ctx, r)
 		end := w.end || w.err != nil // w belongs to others from here on
 		if s.todo != nil && w.err == nil {
 			w.ready = make(chan struct{})
@@ -115,15 +129,15 @@ func (s *source) run(ctx context.Context) {
 }
 
 // room waits until a chunk may be filled and returns it, nil where ctx has ended.
-func (s *source) room(ctx context.Context) *record.Chunk {
+func (s *source) room(ctx context.Context) *room {
 	begin := s.meter.begin()
 	defer func() { s.meter.add(&s.meter.readerWait, begin, 0) }()
 	if s.marks != nil {
 		s.marks.await(ctx, s.number)
 	}
 	select {
-	case chunk := <-s.free:
-		return chunk
+	case r := <-s.free:
+		return r
 	case <-ctx.Done():
 		return nil
 	}
@@ -142,8 +156,8 @@ func (s *source) hand(ctx context.Context, w *work) bool {
 }
 
 // next reads one chunk. A panic of a component becomes the chunk's error.
-func (s *source) next(ctx context.Context, chunk *record.Chunk) *work {
-	w := &work{chunk: chunk, number: s.number, first: s.ordinal}
+func (s *source) next(ctx context.Context, r *room) *work {
+	w := &work{room: r, number: s.number, first: s.ordinal}
 	s.number++
 	w.err = guarded(func() (err error) {
 		begin := s.meter.begin()
@@ -157,6 +171,9 @@ func (s *source) next(ctx context.Context, chunk *record.Chunk) *work {
 			return err
 		}
 		w.reader = s.state
+		if !s.processed {
+			s.collect(w)
+		}
 		return nil
 	})
 	return w
@@ -214,9 +231,21 @@ func (s *source) read(ctx context.Context, w *work) error {
 	return nil
 }
 
-// process hands the chunk's inputs to the processors, one by one. An error that may pass is tried again, one that may be
-// skipped leaves its record out.
+// process makes of a chunk the rows that are written.
 func (s *source) process(ctx context.Context, through *chain, w *work) error {
+	if !s.processed {
+		return nil
+	}
+	if err := s.pass(ctx, through, w); err != nil {
+		return err
+	}
+	s.collect(w)
+	return nil
+}
+
+// pass hands the chunk's inputs to the processors, one by one. An error that may pass is tried again, one that may be
+// skipped leaves its record out.
+func (s *source) pass(ctx context.Context, through *chain, w *work) error {
 	begin := s.meter.begin()
 	defer func() { s.meter.add(&s.meter.process, begin, 0) }()
 	if err := through.begin(w.chunk); err != nil {
@@ -246,10 +275,21 @@ func (s *source) process(ctx context.Context, through *chain, w *work) error {
 	return nil
 }
 
-// release gives a chunk back after its commit. The caller must not use it any more.
-func (s *source) release(chunk *record.Chunk) {
-	chunk.Reset()
-	s.free <- chunk
+// collect takes the rows of a chunk together, and makes them ready for the writer.
+func (s *source) collect(w *work) {
+	w.out.collect(w.chunk, s.processed)
+	if w.ahead == nil {
+		return
+	}
+	begin := s.meter.begin()
+	w.ahead.Prepare(w.out.rows)
+	s.meter.add(&s.meter.write, begin, 0)
+}
+
+// release gives the room of a chunk back after its commit. The caller must not use the chunk any more.
+func (s *source) release(w *work) {
+	w.chunk.Reset()
+	s.free <- w.room
 }
 
 // located says which record an error is about, where the error does not say so itself.

@@ -203,7 +203,7 @@ func (s *stream) consume(ctx context.Context, source *source) error {
 			return err
 		}
 		end := w.end
-		source.release(w.chunk)
+		source.release(w)
 		if end {
 			return s.commitWritten(ctx)
 		}

@@ -43,6 +43,8 @@ func tolerantTrials() map[string]trial {
 		"chunk of 1":       {chunk: 1, writer: table, processors: oddOnly, letters: true, edit: tolerant(100)},
 		"all in one chunk": {chunk: 100, writer: table, processors: oddOnly, letters: true, edit: tolerant(100)},
 		"without letters":  {chunk: 4, writer: table, processors: oddOnly, edit: tolerant(100)},
+		"late":             {chunk: 4, writer: late, processors: oddOnly, letters: true, edit: tolerant(100)},
+		"late, no letters": {chunk: 4, writer: late, processors: oddOnly, edit: tolerant(100)},
 	}
 }
 
@@ -233,6 +235,7 @@ func TestTransientErrorAtAnyOperationIsHealedExactly(t *testing.T) {
 	}
 	for name, tr := range map[string]trial{
 		"table":             {chunk: 3, writer: table, processors: oddOnly, letters: true, edit: retry},
+		"late table":        {chunk: 3, writer: late, processors: oddOnly, letters: true, edit: retry},
 		"file":              {chunk: 3, writer: file, processors: oddOnly, letters: true, edit: retry},
 		"table, one record": {chunk: 1, writer: table, processors: oddOnly, edit: retry},
 	} {

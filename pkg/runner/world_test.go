@@ -157,6 +157,7 @@ type memoryTx struct {
 	w     *world
 	rows  []int
 	marks []int
+	late  func() error // what the table says at the commit; nil where it has said everything
 }
 
 func (m *memoryTx) Savepoint(context.Context) error {
@@ -197,6 +198,44 @@ func (t *tableWriter) State() (batch.State, error)           { return nil, nil }
 func (t *tableWriter) Flush(context.Context, batch.Tx) error { return t.w.op() }
 func (t *tableWriter) Close() error                          { return nil }
 func (t *tableWriter) Connection() string                    { return "db" }
+
+// lateWriter is a tableWriter that makes rows ready ahead, and whose table says at the commit what it refuses.
+type lateWriter struct{ tableWriter }
+
+// readied is the rows that were made ready.
+type readied []int
+
+func (r *readied) Prepare(rows []record.Record) {
+	*r = (*r)[:0]
+	for _, row := range rows {
+		*r = append(*r, int(row.At(0).Int()))
+	}
+}
+
+func (l *lateWriter) NewAhead() batch.Ahead { return new(readied) }
+
+func (l *lateWriter) WriteLast(_ context.Context, tx batch.Tx, rows []record.Record, ahead batch.Ahead, ended func()) error {
+	if err := l.w.op(); err != nil {
+		return err
+	}
+	l.w.writes = append(l.w.writes, len(rows))
+	var now readied
+	if now.Prepare(rows); !slices.Equal(now, *ahead.(*readied)) {
+		return fmt.Errorf("the rows %v come where %v were made ready", now, *ahead.(*readied))
+	}
+	t := tx.(*memoryTx)
+	t.rows = append(t.rows, now...)
+	t.late = func() error {
+		ended()
+		for i, n := range now {
+			if err := l.w.refuse(n, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return l.w.op()
+}
 
 // fileWriter writes into the world's file.
 type fileWriter struct{ w *world }
@@ -270,6 +309,11 @@ func (l *memoryLedger) Commit(_ context.Context, _ batch.LaneKey, fn func(batch.
 	cp, err := fn(tx)
 	if err != nil {
 		return cp, err
+	}
+	if tx.late != nil {
+		if err := tx.late(); err != nil {
+			return cp, err
+		}
 	}
 	cp.Sequence++
 	save := func() { l.w.checkpoint = cp }
@@ -419,6 +463,7 @@ func (tr trial) run(t *testing.T, w *world) (*batch.JobExecution, *events, error
 			}
 			if tr.processors != nil {
 				c.Processors = tr.processors(w)
+				c.Chain = func() ([]batch.Processor, error) { return tr.processors(w), nil }
 			}
 			return c, nil
 		},
@@ -451,6 +496,7 @@ func (tr trial) run(t *testing.T, w *world) (*batch.JobExecution, *events, error
 }
 
 func table(w *world) batch.Writer { return &tableWriter{w} }
+func late(w *world) batch.Writer  { return &lateWriter{tableWriter{w}} }
 func file(w *world) batch.Writer  { return &fileWriter{w} }
 func oddOnly(w *world) []batch.Processor {
 	return []batch.Processor{&odd{w: w}, &odd{w: w, twice: true}}

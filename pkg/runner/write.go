@@ -17,7 +17,7 @@ func (s *stream) write(ctx context.Context, w *work) error {
 	if w.empty() {
 		return nil
 	}
-	s.chain.collect(w.chunk, &s.out)
+	s.out = w.out
 	a := attempt{stream: s, work: w}
 	for {
 		err := a.try(ctx)
@@ -151,7 +151,7 @@ func (a *attempt) writeAll(ctx context.Context, tx batch.Tx) error {
 		return a.writeRows(ctx, tx, a.components.Writer, &a.out)
 	}
 	var left time.Time
-	err := last.WriteLast(ctx, tx, a.out.rows, func() {
+	err := last.WriteLast(ctx, tx, a.out.rows, a.work.ahead, func() {
 		if !left.IsZero() { // what the target does meanwhile is writing
 			a.wrote += a.meter.add(&a.meter.write, left, 0)
 		}

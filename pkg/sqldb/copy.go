@@ -22,8 +22,8 @@ type copier interface {
 
 // CopyWriter encodes rows in PostgreSQL's COPY text format (manual, COPY, "Text Format") and sends them in blocks.
 type CopyWriter struct {
-	begin   func() (driver.Stmt, error)
-	stmt    copier // nil until begin was called
+	begin   func() (driver.Stmt, error) // nil: the rows are encoded ahead
+	stmt    copier                      // nil until begin was called
 	buffer  []byte
 	values  int // of the row that is being written
 	columns int
@@ -134,7 +134,7 @@ func (w *CopyWriter) abort(reason error) error {
 func (w *CopyWriter) EndRow() error {
 	w.values = 0
 	w.buffer = append(w.buffer, '\n')
-	if len(w.buffer) < copyBlockBytes {
+	if len(w.buffer) < copyBlockBytes || w.begin == nil {
 		return nil
 	}
 	return w.send()
@@ -148,18 +148,24 @@ func (w *CopyWriter) Row(values []record.Value) error {
 	return w.EndRow()
 }
 
-// send sends the rows in the buffer without the last newline, which lib/pq adds. It copies the block before it returns.
+// send sends the rows in the buffer.
 func (w *CopyWriter) send() error {
 	if len(w.buffer) == 0 {
 		return nil
 	}
+	err := w.sendBlock(w.buffer)
+	w.buffer = w.buffer[:0]
+	return err
+}
+
+// sendBlock sends rows without the last newline, which lib/pq adds. It copies the block before it returns.
+func (w *CopyWriter) sendBlock(rows []byte) error {
 	if w.stmt == nil {
 		if err := w.open(); err != nil {
 			return err
 		}
 	}
-	_, err := w.stmt.CopyData(context.Background(), record.String(w.buffer[:len(w.buffer)-1]))
-	w.buffer = w.buffer[:0]
+	_, err := w.stmt.CopyData(context.Background(), record.String(rows[:len(rows)-1]))
 	w.err = err
 	return err
 }

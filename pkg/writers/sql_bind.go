@@ -12,6 +12,7 @@ import (
 
 // sqlBinding is how the records of one schema become rows of the table.
 type sqlBinding struct {
+	schema  *record.Schema
 	write   sqldb.Write
 	fields  []int // position in the record of each column of write
 	key     []int // the key's columns, as positions in write.Columns
@@ -26,7 +27,7 @@ type sqlBinding struct {
 
 // bind finds a column for every field that is to be written.
 func (w *sqlTable) bind(dialect sqldb.Dialect, schema *record.Schema) (*sqlBinding, error) {
-	b := &sqlBinding{dialect: dialect, lax: dialect.Name() == "sqlite", texts: map[int]string{}}
+	b := &sqlBinding{schema: schema, dialect: dialect, lax: dialect.Name() == "sqlite", texts: map[int]string{}}
 	b.write = sqldb.Write{Mode: sqldb.Mode(w.conf.Mode), Table: w.conf.Table}
 	if err := w.checkFields(schema); err != nil {
 		return nil, err

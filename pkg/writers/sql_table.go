@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 
 	"batchctl/pkg/batch"
 	"batchctl/pkg/catalog"
@@ -24,10 +25,11 @@ type sqlTable struct {
 	unique  bool           // the key names at most one row
 	wrote   bool
 
-	ended func() // called when the rows are in; not nil where they may be so later than Write returns
+	ended func()    // called when the rows are in; not nil where they may be so later than Write returns
+	ahead *sqlAhead // rows of this Write that were made ready; nil where none were
 
-	schema *record.Schema // that bound belongs to
-	bound  *sqlBinding
+	bound  *sqlBinding                // of the last schema; nil where it may not hold any more
+	proven atomic.Pointer[sqlBinding] // rows were written by it with COPY, and nothing else
 	plan   sqlPlan
 }
 
@@ -57,7 +59,7 @@ func (w *sqlTable) Open(ctx context.Context, from batch.State) error {
 	if err != nil {
 		return err
 	}
-	w.schema, w.made, w.wrote = nil, false, state.Wrote
+	w.made, w.wrote = false, state.Wrote
 	if err := w.look(ctx, db); err != nil {
 		return err
 	}
@@ -70,7 +72,7 @@ func (w *sqlTable) Open(ctx context.Context, from batch.State) error {
 
 // look reads from the catalogue what the table is. A missing one is an error unless it is to be made.
 func (w *sqlTable) look(ctx context.Context, q sqldb.Querier) error {
-	w.columns, w.schema = nil, nil
+	w.columns, w.bound = nil, nil
 	columns, err := sqldb.Columns(ctx, q, w.conf.Table)
 	if fault.CodeOf(err) == sqldb.NoSuchTable && w.conf.Create {
 		return nil

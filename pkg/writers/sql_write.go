@@ -34,9 +34,10 @@ func (w *sqlTable) Write(ctx context.Context, tx batch.Tx, rows []record.Record)
 }
 
 // WriteLast implements batch.LastWriter for COPY.
-func (w *sqlTable) WriteLast(ctx context.Context, tx batch.Tx, rows []record.Record, ended func()) error {
+func (w *sqlTable) WriteLast(ctx context.Context, tx batch.Tx, rows []record.Record, ahead batch.Ahead, ended func()) error {
 	w.ended = ended
-	defer func() { w.ended = nil }()
+	w.ahead, _ = ahead.(*sqlAhead)
+	defer func() { w.ended, w.ahead = nil, nil }()
 	return w.Write(ctx, tx, rows)
 }
 
@@ -50,7 +51,7 @@ func sqlTransaction(tx batch.Tx) (*sqldb.Tx, error) {
 
 // forget drops what may not hold any more once the attempt is rolled back: a table that was made in it.
 func (w *sqlTable) forget() {
-	w.schema = nil
+	w.bound = nil
 	if w.made {
 		w.columns, w.made = nil, false
 	}
@@ -63,7 +64,7 @@ func (w *sqlTable) prepare(ctx context.Context, tx *sqldb.Tx, rows []record.Reco
 			return err
 		}
 	}
-	if schema := rows[0].Schema; w.schema != schema {
+	if schema := rows[0].Schema; w.bound == nil || w.bound.schema != schema {
 		if w.columns == nil {
 			if err := w.create(ctx, tx, schema); err != nil {
 				return err
@@ -73,7 +74,7 @@ func (w *sqlTable) prepare(ctx context.Context, tx *sqldb.Tx, rows []record.Reco
 		if err != nil {
 			return err
 		}
-		w.schema, w.bound = schema, bound
+		w.bound = bound
 	}
 	w.plan.format.Location = w.location()
 	return w.plan.fill(w.bound, rows)
@@ -100,7 +101,14 @@ func (w *sqlTable) single() bool {
 func (w *sqlTable) load(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
 	var bad *batch.RowError
 	feed := func(to *sqldb.CopyWriter) error {
-		for i := lo; i < hi; i++ {
+		from := lo
+		if w.ahead.holds(w.bound) && hi-lo == len(w.plan.rows) {
+			if err := to.Ahead(&w.ahead.rows); err != nil {
+				return err
+			}
+			from = w.ahead.rows.Rows()
+		}
+		for i := from; i < hi; i++ {
 			if err := w.plan.copyRow(w.bound, &w.plan.order[i], to); err != nil {
 				errors.As(err, &bad)
 				return err
@@ -109,6 +117,7 @@ func (w *sqlTable) load(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
 		return nil
 	}
 	if w.ended != nil && w.bound.write.Mode == sqldb.Insert && w.conf.ExpectRows == 0 {
+		w.proven.Store(w.bound)
 		ended := w.ended
 		return tx.CopyLast(ctx, w.bound.write.Table, w.bound.write.Names(), feed, func(err error) error {
 			ended()
