@@ -28,6 +28,7 @@ type scene struct {
 	folder string
 	driver string
 	dsn    string
+	mu     sync.Mutex // guards writes, for partitions write side by side
 	writes [][]string // what the writer was handed, call by call: the first field of each row
 	tune   func(*Engine)
 }
@@ -349,7 +350,9 @@ func (l *listening) Write(ctx context.Context, tx batch.Tx, rows []record.Record
 		for _, row := range rows {
 			ids = append(ids, row.At(at).String())
 		}
+		l.scene.mu.Lock()
 		l.scene.writes = append(l.scene.writes, ids)
+		l.scene.mu.Unlock()
 	}
 	return l.Writer.Write(ctx, tx, rows)
 }
