@@ -111,9 +111,13 @@ func (e *Engine) recorded(p *prepared, l *meta.Launch, drift Drift) (*prepared, 
 	return recorded, recorded.check(e.Secrets)
 }
 
-// abort records that an execution failed before it began.
+// abort records that an execution failed before it began, or was stopped.
 func abort(ctx context.Context, store *meta.Store, execution *batch.JobExecution, reason error) error {
-	execution.Status, execution.Exit = batch.Failed, batch.ExitStatus{Code: string(batch.Failed), Description: reason.Error()}
+	execution.Status = batch.Failed
+	if errors.Is(reason, batch.ErrStopped) {
+		execution.Status = batch.Stopped
+	}
+	execution.Exit = batch.ExitStatus{Code: string(execution.Status), Description: reason.Error()}
 	return store.SaveJob(context.WithoutCancel(ctx), execution)
 }
 
