@@ -110,9 +110,6 @@ func replayText(r *meta.LetterReplay) string {
 }
 
 func (a *app) findLetters(ctx context.Context, r plan.LettersRequest) (*plan.Letters, error) {
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	engine, err := a.engine()
 	if err != nil {
 		return nil, err

@@ -141,9 +141,6 @@ func (a *app) inspect(ctx context.Context, fn func(context.Context, *meta.Store)
 }
 
 func (a *app) with(ctx context.Context, open func(*plan.Engine, context.Context) (*meta.Store, error), fn func(context.Context, *meta.Store) error) error {
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	engine, err := a.engine()
 	if err != nil {
 		return err

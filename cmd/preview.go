@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -57,17 +56,11 @@ func runPreview(a *app, c *cobra.Command, o previewOptions, path string) error {
 	if err != nil {
 		return err
 	}
-	ctx := c.Context()
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	ctx, signals, end := watchSignals(ctx)
-	defer end()
+	ctx, w := a.watch(c.Context(), previewDisplay{a.newDisplay(""), a.note})
+	defer w.end()
 	request := plan.PreviewRequest{RunRequest: plan.RunRequest{Path: path, Parameters: parameters}, Step: o.step, Limit: o.limit}
-	shown := newTeller(previewDisplay{a.newDisplay(""), a.note})
-	found, err := engine.Preview(ctx, request, plan.Watcher{Observer: shown, Stop: signals.stop})
-	shown.flush()
-	err = signals.reason(err)
+	found, err := engine.Preview(ctx, request, w.watcher())
+	err = w.reason(err)
 	if found == nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -99,9 +98,6 @@ func runPurge(a *app, c *cobra.Command, o purgeOptions, job string) error {
 		return err
 	}
 	ctx := c.Context()
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	purged, err := engine.Purge(ctx, request)
 	if purged == nil {
 		return err

@@ -35,16 +35,10 @@ func (a *app) rehearse(ctx context.Context, request plan.RunRequest, failOnSkip 
 	if err != nil {
 		return err
 	}
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	ctx, signals, end := watchSignals(ctx)
-	defer end()
-	shown := newTeller(rehearsalDisplay{a.newDisplay(a.metaShown())})
-	defer a.answer(signals, shown)()
-	found, err := engine.Rehearse(ctx, request, plan.Watcher{Observer: shown, Stop: signals.stop})
-	shown.flush()
-	err = signals.reason(err)
+	ctx, w := a.watch(ctx, rehearsalDisplay{a.newDisplay(a.metaShown())})
+	defer w.end()
+	found, err := engine.Rehearse(ctx, request, w.watcher())
+	err = w.reason(err)
 	if found == nil {
 		return err
 	}

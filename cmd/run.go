@@ -131,16 +131,10 @@ func (a *app) execute(ctx context.Context, o runOptions, r *report, run start) e
 	if err != nil {
 		return a.refused(err, exitCode(err, false, false), r)
 	}
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	ctx, signals, end := watchSignals(ctx)
-	defer end()
-	shown := newTeller(a.newDisplay(a.metaShown()))
-	defer a.answer(signals, shown)()
-	outcome, err := run(ctx, engine, plan.Watcher{Observer: shown, Stop: signals.stop})
-	shown.flush()
-	err = signals.reason(err)
+	ctx, w := a.watch(ctx, a.newDisplay(a.metaShown()))
+	defer w.end()
+	outcome, err := run(ctx, engine, w.watcher())
+	err = w.reason(err)
 	if err == nil && o.failOnSkip {
 		err = refuseSkips(outcome.Execution.Steps)
 	}
@@ -159,6 +153,33 @@ func (a *app) execute(ctx context.Context, o runOptions, r *report, run start) e
 		return nil
 	}
 	return &codedError{err: err, code: code, said: true}
+}
+
+// watch is a look at what the engine does, under the signals.
+type watch struct {
+	signals *signals
+	shown   *teller
+	end     func()
+}
+
+// watch begins to show what happens, and to hear signals, until end is called.
+func (a *app) watch(ctx context.Context, d display) (context.Context, *watch) {
+	ctx, signals, deaf := watchSignals(ctx)
+	w := &watch{signals: signals, shown: newTeller(d)}
+	silent := a.answer(signals, w.shown)
+	w.end = func() {
+		silent()
+		deaf()
+	}
+	return ctx, w
+}
+
+func (w *watch) watcher() plan.Watcher { return plan.Watcher{Observer: w.shown, Stop: w.signals.stop} }
+
+// reason is called with the error that it ended with, and says which signal it was where that stopped it.
+func (w *watch) reason(err error) error {
+	w.shown.flush()
+	return w.signals.reason(err)
 }
 
 // answer answers SIGUSR1, and the first signal to stop, until the returned function is called.

@@ -49,9 +49,6 @@ func runValidate(a *app, ctx context.Context, paths []string, parameters map[str
 	if err != nil {
 		return err
 	}
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	documents, code := []validateDocument{}, exitCompleted
 	for _, path := range paths {
 		warnings, err := engine.Validate(ctx, path, parameters)
@@ -119,9 +116,6 @@ func runPlan(a *app, ctx context.Context, path string, parameters map[string]str
 	engine, err := a.engine()
 	if err != nil {
 		return err
-	}
-	if ctx == nil {
-		ctx = context.Background()
 	}
 	described, err := engine.Describe(ctx, path, parameters)
 	if err != nil {

@@ -31,8 +31,8 @@ func (s *Server) Check() error {
 	return nil
 }
 
-// Send hands a mail to the server. It ends with ctx, whose cause it wraps then. Errors are transient where trying again may help: no connection, or
-// an answer 4xx (RFC 5321, section 4.2.1).
+// Send hands a mail to the server. It ends with ctx, whose cause it wraps then. Errors are transient where trying again may
+// help: no connection, or an answer 4xx (RFC 5321, section 4.2.1).
 func (s *Server) Send(ctx context.Context, m *Message) error {
 	if err := s.Check(); err != nil {
 		return err

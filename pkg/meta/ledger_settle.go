@@ -60,8 +60,9 @@ func (l *targetLedger) askPatiently(ctx context.Context, lane *targetLane) (batc
 	}
 }
 
-// ask returns the row of a lane, on a new connection where the lane's own is lost. It ends one that was lost and is still there, and waits for a
-// transaction that holds the row, so that what it returns is final. A row of another epoch is ErrFenced.
+// ask returns the row of a lane, on a new connection where the lane's own is lost. It ends a session that was lost and is
+// still there, and waits for a transaction that holds the row, so that what it returns is final. A row of another epoch is
+// ErrFenced.
 func (l *targetLedger) ask(ctx context.Context, lane *targetLane) (at batch.Checkpoint, err error) {
 	tx, err := lane.begin(ctx, l.db)
 	if sqldb.IsConnectionLost(err) { // the pool may hold more of the connections that died

@@ -91,7 +91,8 @@ func (p *prepared) streaming(name string) (*job.Step, error) {
 	}
 	switch {
 	case len(names) == 0:
-		return nil, fault.New(fault.Definition, "no step of job %s processes records", p.job.Name).WithCode("unknown_step")
+		return nil, fault.New(fault.Definition, "no step of job %s processes records", p.job.Name).WithCode("unknown_step").
+			WithHint("batchctl plan shows what its steps do")
 	case found == nil:
 		return nil, fault.New(fault.Definition, "no step of job %s that processes records is called %q", p.job.Name, name).WithCode("unknown_step").
 			WithHint("%s", fault.DidYouMean(name, names))

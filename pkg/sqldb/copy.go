@@ -22,7 +22,7 @@ type copier interface {
 
 // CopyWriter encodes rows in PostgreSQL's COPY text format (manual, COPY, "Text Format") and sends them in blocks.
 type CopyWriter struct {
-	begin   func() (driver.Stmt, error) // nil: the rows are encoded ahead
+	begin   func() (driver.Stmt, error) // nil: the rows are kept as EncodedRows
 	stmt    copier                      // nil until begin was called
 	buffer  []byte
 	values  int // of the row that is being written

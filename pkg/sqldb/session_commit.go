@@ -80,8 +80,8 @@ func (s *session) endLate(late *lateCopy) error {
 	return late.ended(nil)
 }
 
-// unsend takes the answer to a COPY that was sent ahead, where what it was to follow has failed. Where that was COMMIT itself the server
-// waits for rows outside of a transaction, and the answer stays: then the session is of no more use.
+// unsend takes the answer to a COPY that was sent ahead, where what it was to follow has failed. Where that was COMMIT
+// itself the server waits for rows outside of a transaction, and the answer stays: then the session is of no more use.
 func (s *session) unsend(copying string) {
 	if len(s.wire.early) > 0 {
 		_, _ = s.PrepareContext(context.Background(), copying) // refused by the server, for the transaction has failed; or by lib/pq, for there is none

@@ -13,7 +13,7 @@ type sqlAhead struct {
 	writer  *sqlTable
 	binding *sqlBinding // that they were encoded by; nil where there are none
 	plan    sqlPlan
-	rows    sqldb.CopyAhead
+	rows    sqldb.EncodedRows
 }
 
 // NewAhead implements batch.LastWriter.

@@ -29,7 +29,7 @@ type sqlTable struct {
 	ahead *sqlAhead // rows of this Write that were made ready; nil where none were
 
 	bound  *sqlBinding                // of the last schema; nil where it may not hold any more
-	proven atomic.Pointer[sqlBinding] // rows were written by it with COPY, and nothing else
+	proven atomic.Pointer[sqlBinding] // by which COPY was last given rows, in a transaction of theirs alone
 	plan   sqlPlan
 }
 

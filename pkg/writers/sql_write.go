@@ -103,7 +103,7 @@ func (w *sqlTable) load(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
 	feed := func(to *sqldb.CopyWriter) error {
 		from := lo
 		if w.ahead.holds(w.bound) && hi-lo == len(w.plan.rows) {
-			if err := to.Ahead(&w.ahead.rows); err != nil {
+			if err := to.Encoded(&w.ahead.rows); err != nil {
 				return err
 			}
 			from = w.ahead.rows.Rows()
