@@ -5,6 +5,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -336,6 +337,42 @@ func TestArchivesThatExpandTooMuchAreRefused(t *testing.T) {
 	p.does("files", "{unpack: x.zip, to: sub/, max_expansion: 2000}")
 	if info, err := os.Stat(filepath.Join(p.folder, "sub/bomb")); err != nil || info.Size() != 80<<20 {
 		t.Errorf("got %v %v", info, err)
+	}
+}
+
+// zipOfFolders returns a zip archive with a directory of some bytes and a bit, which names folders and says that it is of
+// no file at all.
+func zipOfFolders(t *testing.T, size int) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	if _, err := w.Create(strings.Repeat("d", 49) + "/"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text := b.String()
+	from, to := strings.Index(text, "PK\x01\x02"), strings.Index(text, "PK\x05\x06")
+	all := strings.Repeat(text[from:to], size/(to-from)>>16<<16) // the number of its entries, as the end has it, is 0
+	end := []byte(text[to:])
+	copy(end[8:], make([]byte, 4))
+	binary.LittleEndian.PutUint32(end[12:], uint32(len(all)))
+	return text[:from] + all + string(end)
+}
+
+func TestDirectoriesOfZipsThatAreTooLargeAreRefused(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write("much.zip", zipOfFolders(t, 14<<20))
+	p.write("more.zip", zipOfFolders(t, 40<<20))
+	p.leaves(p.does("files", "{unpack: much.zip, to: sub/"+counting+"}"), "n=0")
+	err := p.refuses("files", "{unpack: more.zip, to: other/}", fault.Environment, "the directory of more.zip is larger than 16 MiB")
+	if fault.CodeOf(err) != "too_large" {
+		t.Errorf("got code %s", fault.CodeOf(err))
+	}
+	if _, err := os.Stat(filepath.Join(p.folder, "other")); err == nil {
+		t.Error("the folder was made")
 	}
 }
 

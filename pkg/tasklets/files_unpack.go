@@ -2,7 +2,6 @@ package tasklets
 
 import (
 	"archive/tar"
-	"archive/zip"
 	"bufio"
 	"bytes"
 	"context"
@@ -75,43 +74,6 @@ func (u *unpacking) open() (err error) {
 	}
 	u.root, err = os.OpenRoot(string(u.f.conf.To))
 	return trouble("open the folder", u.f.name(string(u.f.conf.To)), err)
-}
-
-func (u *unpacking) zip(ctx context.Context, file *os.File) error {
-	archive, err := zip.NewReader(file, u.size)
-	if err != nil {
-		return u.damaged(err)
-	}
-	if err := u.open(); err != nil {
-		return err
-	}
-	defer u.root.Close()
-	for _, m := range archive.File {
-		// Names with backslashes are those of Windows programs that do not follow the format's rules (APPNOTE 4.4.17).
-		name := strings.ReplaceAll(m.Name, `\`, "/")
-		if strings.HasSuffix(name, "/") {
-			continue
-		}
-		if m.Flags&1 != 0 {
-			return fault.New(fault.Environment, "%s in %s is encrypted", m.Name, u.archive)
-		}
-		if err := u.zipped(ctx, m, name); err != nil {
-			return err
-		}
-	}
-	return u.sync()
-}
-
-func (u *unpacking) zipped(ctx context.Context, m *zip.File, name string) error {
-	if !m.Mode().IsRegular() {
-		return u.irregular(name)
-	}
-	from, err := m.Open()
-	if err != nil {
-		return u.damaged(err)
-	}
-	defer from.Close()
-	return u.put(ctx, name, m.Mode().Perm(), from)
 }
 
 // stream unpacks a tar archive or a file, compressed or not.
