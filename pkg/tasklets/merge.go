@@ -79,12 +79,17 @@ func (m *mergeTasklet) join(ctx context.Context, merged *runs, paths []string, t
 			}
 		}
 		return nil
-	case len(merged.files) > 0:
+	case len(merged.all) > 0:
 		if err := merged.mergeFiles(ctx, paths); err != nil {
 			return err
 		}
 		return merged.merge(ctx, to)
 	}
+	return t.mergePaths(ctx, paths, to)
+}
+
+// mergePaths hands the rows of some sorted files to a sink, in their order.
+func (t *table) mergePaths(ctx context.Context, paths []string, to sink) error {
 	all, err := t.openFiles(paths)
 	if err != nil {
 		return err
@@ -125,11 +130,7 @@ func (t *table) openFiles(paths []string) (all []*rowReader, err error) {
 
 // mergeFiles makes a run of some sorted files.
 func (r *runs) mergeFiles(ctx context.Context, paths []string) error {
-	all, err := r.t.openFiles(paths)
-	if err != nil {
-		return err
-	}
-	return r.write(func(to sink) error { return r.t.mergeRows(ctx, all, to) })
+	return r.write(ctx, func(to sink) error { return r.t.mergePaths(ctx, paths, to) })
 }
 
 // handFile hands the rows of a file to a sink as they come.

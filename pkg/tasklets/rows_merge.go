@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 
 	"batchctl/pkg/files"
 	"batchctl/pkg/record"
@@ -104,16 +105,31 @@ func (t *table) mergeRows(ctx context.Context, all []*rowReader, to sink) (err e
 	return nil
 }
 
-// runs are temporary files of sorted rows, each of rows that stood before those of the next. They have no names: whatever
-// becomes of the process, nothing is left of them.
+// run is a temporary file of sorted rows.
+type run struct {
+	file  *os.File
+	level int // how often its rows were merged
+}
+
+// runs are temporary files of sorted rows, each of rows that stood before those of the next; no more of them than can be open
+// at once, and of levels that never rise. They have no names: whatever becomes of the process, nothing is left of them.
 type runs struct {
 	t      *table
 	folder string
-	files  []*os.File
+	all    []run
 }
 
-// write makes a run of what fill hands out.
-func (r *runs) write(fill func(to sink) error) error {
+// write makes a run of what fill hands out. Where there are as many runs as can be open, the last ones are merged first.
+func (r *runs) write(ctx context.Context, fill func(to sink) error) error {
+	if len(r.all) == maxOpen {
+		if err := r.shorten(ctx); err != nil {
+			return err
+		}
+	}
+	return r.add(0, fill)
+}
+
+func (r *runs) add(level int, fill func(to sink) error) error {
 	if err := files.MakeFolder(r.t.env.Disk, r.folder); err != nil {
 		return err
 	}
@@ -122,7 +138,7 @@ func (r *runs) write(fill func(to sink) error) error {
 		return files.Trouble("make a temporary file in", r.folder, err)
 	}
 	unlinkErr := os.Remove(file.Name())
-	r.files = append(r.files, file)
+	r.all = append(r.all, run{file, level})
 	if unlinkErr != nil {
 		return files.Trouble("remove the name of", file.Name(), unlinkErr)
 	}
@@ -142,57 +158,44 @@ func (r *runs) write(fill func(to sink) error) error {
 	return nil
 }
 
-// open opens some of the runs.
-func (r *runs) open(some []*os.File) (all []*rowReader, err error) {
-	for _, file := range some {
-		reader, err := r.t.openRun(file)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, reader)
-	}
-	return all, nil
-}
+// fewest is how many runs are merged to make room, at least: merging fewer would mean to merge the same rows too often.
+const fewest = 8
 
-// merge hands the rows of all runs to a sink. Where there are more than can be open at once, neighbours are merged first.
-func (r *runs) merge(ctx context.Context, to sink) error {
-	for len(r.files) > maxOpen {
-		if err := r.shorten(ctx); err != nil {
-			return err
-		}
-	}
-	all, err := r.open(r.files)
-	if err != nil {
-		return err
-	}
-	return r.t.mergeRows(ctx, all, to)
-}
-
-// shorten merges each group of runs into one.
+// shorten merges the last runs into one: those of the lowest level, since they are the smallest, and where these are few, of
+// the next level, too. With two thousand runs a row is merged once, and with four million twice, before the end.
 func (r *runs) shorten(ctx context.Context) error {
-	before := r.files
-	r.files = nil
-	defer closeAll(before)
-	for len(before) > 0 {
-		some := before[:min(maxOpen, len(before))]
-		all, err := r.open(some)
+	from := len(r.all) - 1
+	level := r.all[from].level
+	for from > 0 && (r.all[from-1].level == level || len(r.all)-from < fewest) {
+		from--
+		level = r.all[from].level
+	}
+	merged := slices.Clone(r.all[from:])
+	defer closeAll(merged)
+	r.all = r.all[:from]
+	return r.add(level+1, func(to sink) error { return r.mergeAll(ctx, merged, to) })
+}
+
+// merge hands the rows of all runs to a sink.
+func (r *runs) merge(ctx context.Context, to sink) error { return r.mergeAll(ctx, r.all, to) }
+
+func (r *runs) mergeAll(ctx context.Context, all []run, to sink) error {
+	var rows []*rowReader
+	for _, one := range all {
+		reader, err := r.t.openRun(one.file)
 		if err != nil {
 			return err
 		}
-		if err := r.write(func(to sink) error { return r.t.mergeRows(ctx, all, to) }); err != nil {
-			return err
-		}
-		closeAll(some)
-		before = before[len(some):]
+		rows = append(rows, reader)
 	}
-	return nil
+	return r.t.mergeRows(ctx, rows, to)
 }
 
-func (r *runs) close() { closeAll(r.files) }
+func (r *runs) close() { closeAll(r.all) }
 
-// closeAll closes temporary files, whose rows nobody needs any more; one that is closed stays so.
-func closeAll(all []*os.File) {
-	for _, file := range all {
-		_ = file.Close()
+// closeAll closes temporary files, whose rows nobody needs any more.
+func closeAll(all []run) {
+	for _, one := range all {
+		_ = one.file.Close()
 	}
 }

@@ -3,10 +3,13 @@ package tasklets_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -104,6 +107,138 @@ func TestSortInLittleMemoryIsTheSame(t *testing.T) {
 		if err != nil || len(left) != 3 {
 			t.Errorf("%d rows: %v are left: %v", n, left, err)
 		}
+	}
+}
+
+// watched is a context that is looked at by somebody else, too.
+type watched struct {
+	context.Context
+	look func()
+}
+
+func (w watched) Err() error {
+	w.look()
+	return w.Context.Err()
+}
+
+// runsOpen counts the temporary files of rows that this process has open below a folder; -1 where nobody can tell.
+func runsOpen(folder string) (n int) {
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return -1
+	}
+	for _, fd := range all {
+		if path, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(path, folder) && strings.Contains(path, ".run") {
+			n++
+		}
+	}
+	return n
+}
+
+// wideRows returns rows of csv, two of each key, in a disorder, with so many columns to sort by that a few rows fill the
+// least memory there can be, and the keys of a tasklet for them.
+func wideRows(rows int) (text, by string) {
+	const columns = 800
+	names := make([]string, columns)
+	for i := range names {
+		names[i] = fmt.Sprintf("c%d", i)
+	}
+	var b strings.Builder
+	b.WriteString("k," + strings.Join(names, ",") + ",n\n")
+	for i := range rows {
+		fmt.Fprintf(&b, "%d%s,%d\n", i*7919%rows/2, strings.Repeat(",", columns), i)
+	}
+	return b.String(), "by: [k desc, " + strings.Join(names, ", ") + "], columns: {k: int}, memory: 64KiB"
+}
+
+// A sort has a bounded number of files open, however many parts it takes, and however often parts are merged to make room.
+func TestSortOfManyPartsHasFewFilesOpen(t *testing.T) {
+	t.Parallel()
+	const rows = 4400 // two of them are a part
+	p := newPlace(t)
+	text, by := wideRows(rows)
+	p.write("in.csv", text)
+	sorting, err := p.make("sort", "{path: in.csv, to: out.csv, "+by+"}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	most, merges := 0, 0
+	look := func() {
+		most = max(most, runsOpen(p.folder))
+		merges++
+	}
+	if err := sorting.Run(watched{t.Context(), look}, &batch.Contribution{}); err != nil {
+		t.Fatal(err)
+	}
+	if most < 20 && runtime.GOOS == "linux" || most > 65 {
+		t.Errorf("%d files were open, want 65 at most", most)
+	}
+	p.does("sort", "{path: in.csv, to: once.csv, "+strings.Replace(by, "64KiB", "1GiB", 1)+"}")
+	if p.read("out.csv") != p.read("once.csv") {
+		t.Error("the result is not that of a sort in memory")
+	}
+	if merges < 50 {
+		t.Errorf("%d merges are not enough to show anything", merges)
+	}
+}
+
+// Whenever a sort is cancelled, nothing is left of it, neither in the folder nor among the open files.
+func TestSortThatIsCancelledLeavesNothing(t *testing.T) {
+	t.Parallel()
+	text, by := wideRows(600)
+	for _, at := range []int{1, 2, 3, 5, 6} { // while it reads, while it makes room, while it merges at the end
+		p := newPlace(t)
+		p.write("in.csv", text)
+		sorting, err := p.make("sort", "{path: in.csv, to: out.csv, "+by+"}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cause := errors.New("enough")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		looks := 0
+		err = sorting.Run(watched{ctx, func() {
+			if looks++; looks == at {
+				cancel(cause)
+			}
+		}}, &batch.Contribution{})
+		if !errors.Is(err, cause) {
+			t.Errorf("look %d: got %v", at, err)
+		}
+		p.holds("in.csv=" + text)
+		if n := runsOpen(p.folder); n > 0 {
+			t.Errorf("look %d: %d files are open", at, n)
+		}
+	}
+}
+
+// Merging so many files that they cannot be open at once is the same as sorting their rows.
+func TestMergeOfManyFilesHasFewFilesOpen(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	var want []string
+	for i := range 5000 {
+		rows := []string{fmt.Sprintf("%d,%04d", i*7919%5000/2, i), fmt.Sprintf("%d,%04d", 3000+i%10, i)}
+		want = append(want, rows...)
+		p.write(fmt.Sprintf("in/%04d.csv", i), "k,n\n"+strings.Join(rows, "\n")+"\n")
+	}
+	key := func(row string) (k int) {
+		_, _ = fmt.Sscanf(row, "%d,", &k)
+		return k
+	}
+	slices.SortStableFunc(want, func(a, b string) int { return key(a) - key(b) })
+	merging, err := p.make("merge", "{path: in/*.csv, to: out.csv, by: k, columns: {k: int}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := 0
+	if err := merging.Run(watched{t.Context(), func() { most = max(most, runsOpen(p.folder)) }}, &batch.Contribution{}); err != nil {
+		t.Fatal(err)
+	}
+	if most > 65 {
+		t.Errorf("%d temporary files were open, want 65 at most", most)
+	}
+	if got := p.read("out.csv"); got != "k,n\n"+strings.Join(want, "\n")+"\n" {
+		t.Error("the rows are not in order")
 	}
 }
 

@@ -221,7 +221,7 @@ func (s *sorter) addFile(ctx context.Context, path string) (err error) {
 		s.rows++
 		s.held = append(s.held, heldRow{raw, at})
 		if s.used += int64(len(raw) + rowBytes + n*keyBytes); s.used >= s.limit {
-			if err := s.spill(); err != nil {
+			if err := s.spill(ctx); err != nil {
 				return err
 			}
 		}
@@ -247,9 +247,9 @@ func (s *sorter) handHeld(to sink) error {
 }
 
 // spill writes the rows in memory to a run, and forgets them.
-func (s *sorter) spill() error {
+func (s *sorter) spill(ctx context.Context) error {
 	s.sortHeld()
-	if err := s.write(s.handHeld); err != nil {
+	if err := s.write(ctx, s.handHeld); err != nil {
 		return err
 	}
 	s.held, s.keys, s.used = s.held[:0], s.keys[:0], 0
@@ -259,12 +259,12 @@ func (s *sorter) spill() error {
 
 // hand hands all rows to a sink, in their order.
 func (s *sorter) hand(ctx context.Context, to sink) error {
-	if len(s.files) == 0 {
+	if len(s.all) == 0 {
 		s.sortHeld()
 		return s.handHeld(to)
 	}
 	if len(s.held) > 0 {
-		if err := s.spill(); err != nil {
+		if err := s.spill(ctx); err != nil {
 			return err
 		}
 	}
