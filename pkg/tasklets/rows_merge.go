@@ -142,20 +142,30 @@ func (r *runs) add(level int, fill func(to sink) error) error {
 	if unlinkErr != nil {
 		return files.Trouble("remove the name of", file.Name(), unlinkErr)
 	}
-	out := bufio.NewWriterSize(file, 256<<10)
-	err = fill(func(raw string, _ []record.Value) error {
-		if _, err := out.WriteString(raw); err != nil {
-			return err
-		}
-		return out.WriteByte('\n')
-	})
-	if err == nil {
-		err = out.Flush()
-	}
-	if err != nil {
+	if err := fillRun(file, fill); err != nil {
 		return trouble("write a temporary file in", r.folder, err)
 	}
 	return nil
+}
+
+// fillRun writes rows so that they are read again as they are: of a byte order mark at the beginning of a file, and of a carriage
+// return at the end of a line, readers take one away.
+func fillRun(file *os.File, fill func(to sink) error) error {
+	out := bufio.NewWriterSize(file, 256<<10)
+	if _, err := out.WriteString("\ufeff"); err != nil {
+		return err
+	}
+	err := fill(func(raw string, _ []record.Value) error {
+		if _, err := out.WriteString(raw); err != nil {
+			return err
+		}
+		_, err := out.WriteString("\r\n")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return out.Flush()
 }
 
 // fewest is how many runs are merged to make room, at least: merging fewer would mean to merge the same rows too often.

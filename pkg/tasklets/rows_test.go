@@ -110,6 +110,26 @@ func TestSortInLittleMemoryIsTheSame(t *testing.T) {
 	}
 }
 
+// What a row begins or ends with is the same in a temporary file: byte order marks, which files put together have in their
+// middle, and carriage returns.
+func TestSortKeepsMarksAndReturnsWhateverTheMemory(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]string{"a.txt": "\ufeff%05d\r\r\n", "a.csv": "\ufeff%05d\r\n"} {
+		var text strings.Builder
+		for i := range 20_000 {
+			fmt.Fprintf(&text, row, i*7919%20_000)
+		}
+		p := newPlace(t)
+		by := map[string]string{"a.csv": "by: '1', header: false, "}
+		p.write(name, text.String())
+		p.does("sort", "{path: "+name+", to: small/"+name+", "+by[name]+"memory: 64KiB}")
+		p.does("sort", "{path: "+name+", to: large/"+name+", "+by[name]+"memory: 1GiB}")
+		if small, large := p.read("small/"+name), p.read("large/"+name); small != large {
+			t.Errorf("%s: in little memory the first rows are\n%.60q, and in much\n%.60q", name, small, large)
+		}
+	}
+}
+
 // watched is a context that is looked at by somebody else, too.
 type watched struct {
 	context.Context
