@@ -3,6 +3,8 @@ package main_test
 import (
 	"bytes"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -44,6 +46,10 @@ func secretPaths() []secretPath {
 		return "job: s\ninstance: params\nsteps:\n- name: load\n" + readers + discard +
 			"listeners:\n- {on: [job.started, step.completed, job.completed], " + keys + "}\n"
 	}
+	request := func(keys string) string {
+		return "job: s\ninstance: params\nparams: {hidden: {type: string, secret: true, default: '${env.SECRET_VALUE}'}}\nsteps:\n- name: call\n" +
+			"  tasklet: {type: http, method: GET, " + keys + "}\n"
+	}
 	everything := [][]string{{"plan", "job.yaml"}, {"validate", "job.yaml"}, {"show", "1"}, {"show", "1", "-o", "json"}}
 	return []secretPath{
 		{name: "listener nobody answers", job: listener("type: slack, url: 'http://127.0.0.1:1/c4nary'"), also: everything},
@@ -56,6 +62,15 @@ func secretPaths() []secretPath {
 		{name: "listener that logs the secret", job: listener("type: log, message: 'look: ${env.SECRET_VALUE}'"), also: everything},
 		{name: "recorded listener", job: listener("type: slack, url: 'http://127.0.0.1:1/c4nary'") + "# ", also: [][]string{{"edit"}, {"restart", "--as-recorded"}}},
 		{name: "listener of a step", job: "job: s\nsteps:\n- name: load\n" + readers + discard + "  listeners: [{on: step.completed, type: http, url: 'http://127.0.0.1:1/c4nary'}]\n", also: everything},
+		{name: "request nobody answers", job: request("url: 'http://127.0.0.1:1/', query: {api_key: c4nary, x: 1}"), also: everything},
+		{name: "request with a token that is echoed", job: request("url: 'ECHO', query: {access_token: 'CANARY'}"), also: everything},
+		{name: "request with a key in its address", job: request("url: 'ECHO/?q=1&apiKey=ESCAPED&x=${job.execution_id}'"), also: everything},
+		{name: "request with a secret parameter in its query", job: request("url: 'ECHO', query: {x: '${params.hidden}'}"), also: everything},
+		{name: "request with a secret parameter in its address", job: request("url: 'ECHO/?x=${params.hidden}'"), also: everything},
+		{name: "request with an unknown key", job: request("url: 'http://127.0.0.1:1/?client_secret=c4nary', query: {token: c4nary}, expct: 1"), also: everything},
+		{name: "request that ends a step as json", job: request("url: 'ECHO', query: {token: 'CANARY'}"), args: []string{"-o", "json", "--log-format", "json", "--log-level", "debug", "--report", "meta/report.json"},
+			also: [][]string{{"restart", "-o", "json"}, {"list", "-o", "json"}, {"show", "1", "-o", "json"}, {"plan", "job.yaml", "-o", "json"}}},
+		{name: "recorded request", job: request("url: 'ECHO/?x-amz-signature=c4nary0123456789', query: {sig: c4nary0123456789}") + "# ", also: [][]string{{"edit"}, {"restart", "--as-recorded"}, {"restart"}}},
 		{name: "nobody listens", job: connection("postgres", "postgres://u:ESCAPED@127.0.0.1:1/db?sslmode=disable")},
 		{name: "bad escape in url", job: connection("postgres", "postgres://u:c4nary%zz@127.0.0.1:1/db")},
 		{name: "port is the password", job: connection("postgres", "postgres://u:c4nary@127.0.0.1:c4nary/db")},
@@ -99,6 +114,11 @@ func secretPaths() []secretPath {
 func TestSecretsAppearNowhere(t *testing.T) {
 	t.Parallel()
 	dsn := sqltest.Postgres(t)
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, _ := url.QueryUnescape(r.URL.RawQuery)
+		http.Error(w, "no such thing: "+r.URL.RawQuery+", "+text, http.StatusNotFound)
+	}))
+	t.Cleanup(echo.Close)
 	paths := secretPaths()
 	if len(paths) < 30 {
 		t.Fatalf("only %d ways, want 30", len(paths))
@@ -107,7 +127,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 		t.Run(strings.ReplaceAll(path.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
-			text := strings.NewReplacer("ESCAPED", url.QueryEscape(canary), "DSN", dsn).Replace(path.job)
+			text := strings.NewReplacer("ESCAPED", url.QueryEscape(canary), "DSN", dsn, "ECHO", echo.URL, "CANARY", canary).Replace(path.job)
 			writeFile(t, folder, "job.yaml", text)
 			writeFile(t, folder, "secret.txt", canary+"\n")
 			commands := append([][]string{append([]string{"run", "job.yaml"}, path.args...)}, path.also...)

@@ -176,10 +176,14 @@ func (j *Job) Location(local *time.Location) *time.Location {
 	return location
 }
 
-// StoredText returns the text of the definition for the job repository: passwords that stand in connection strings, and
-// addresses that stand in listeners, are replaced by ***. Hash is that of the text as it is in the file.
+// StoredText returns the text of the definition for the job repository: passwords that stand in connection strings, addresses
+// that stand in listeners, and secrets of tasklets, are replaced by ***. Hash is that of the text as it is in the file.
 func (j *Job) StoredText() string {
-	text := string(j.Text)
+	var written config.Secrets
+	for _, secret := range writtenSecrets(j.document.Root) {
+		written.Add(secret)
+	}
+	text := j.document.Redacted(&written)
 	connections, _ := j.document.Root.Get("connections")
 	for _, c := range connections.Pairs() {
 		dsn, _ := c.Value.Get("dsn")
@@ -193,11 +197,6 @@ func (j *Job) StoredText() string {
 		default: // the YAML writes it with escapes, so only the password itself can be found
 			text = secrets.Redact(text)
 		}
-	}
-	for _, secret := range writtenSecrets(j.document.Root) {
-		var secrets config.Secrets
-		secrets.Add(secret)
-		text = secrets.Redact(text)
 	}
 	return text
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // writtenSecrets returns what stands in the listeners and tasklets of a definition and is a secret: addresses of listeners,
-// passwords, headers and variables whose names say that they carry one. Texts with ${...} are none: what they stand for is
+// passwords, headers, variables and parameters of requests whose names say that they carry one. Texts with ${...} are none: what they stand for is
 // looked after where it is resolved.
 func writtenSecrets(root config.Node) []string {
 	var found []string
@@ -25,7 +25,14 @@ func writtenSecrets(root config.Node) []string {
 	for _, step := range stepNodes(steps) {
 		tasklet, _ := step.Get(string(TaskletStep))
 		addKept(tasklet, add)
+		query, _ := tasklet.Get("query")
+		for _, p := range query.Pairs() {
+			if config.SecretQuery(p.Name, p.Value.Text()) {
+				add(p.Value)
+			}
+		}
 		address, _ := tasklet.Get("url")
+		found = append(found, config.QuerySecrets(address.Text())...)
 		if u, err := url.Parse(address.Text()); err == nil && u.User != nil {
 			if password, set := u.User.Password(); set {
 				found = append(found, password)

@@ -21,3 +21,15 @@ func hidePassword(env *catalog.Env, address string) {
 		hide(env, "", password)
 	}
 }
+
+// hideQuery makes the parameters of a request secrets whose names say that they are.
+func hideQuery(env *catalog.Env, conf *httpConf) {
+	for _, secret := range config.QuerySecrets(conf.URL) {
+		hide(env, "", secret)
+	}
+	for _, p := range conf.Query {
+		if value := scalarText(p.Value); config.SecretQuery(p.Name, value) {
+			hide(env, "", value)
+		}
+	}
+}

@@ -67,6 +67,7 @@ func newHTTP(conf *httpConf, env *catalog.Env) (batch.Tasklet, error) {
 	}
 	hide(env, "", conf.Password)
 	hidePassword(env, conf.URL)
+	hideQuery(env, conf)
 	for _, header := range conf.Headers {
 		hide(env, header.Name, header.Value)
 	}

@@ -1,0 +1,44 @@
+package config
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// secretQuery finds names of parameters of a request that are given to nothing but secrets: access_token, apiKey,
+// X-Amz-Security-Token, client_secret.
+var secretQuery = regexp.MustCompile(`(?i)(token|secret|password|passwd|passphrase|pwd|credentials?|(api|access|account|app|auth|client|license|private|secret|shared|signing|subscription)[-_.]?key)$|(^|[^a-z])pass$`)
+
+// maybeSecretQuery finds names that are also given to other things: key=orders, auth=basic.
+var maybeSecretQuery = regexp.MustCompile(`(?i)(^|[^a-z])(key|auth|sig|signature)$`)
+
+// longWord is how long a value is that is no word but a secret, where its name alone does not tell.
+const longWord = 16
+
+// SecretQuery reports whether a parameter in the query of a request is a secret. Fewer names say so than for environment
+// variables, because here monkey=, sort_key= and author= are as frequent, whose values are words of other messages, too.
+func SecretQuery(name, value string) bool {
+	return secretQuery.MatchString(name) || len(value) >= longWord && maybeSecretQuery.MatchString(name)
+}
+
+// QuerySecrets returns the secrets in the query of an address, as they stand there and as what they stand for. What holds
+// ${...} is none: it is one where it is resolved.
+func QuerySecrets(address string) (found []string) {
+	_, query, _ := strings.Cut(address, "?")
+	query, _, _ = strings.Cut(query, "#")
+	for _, pair := range strings.Split(query, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		if strings.Contains(value, "${") || !SecretQuery(name, value) {
+			continue
+		}
+		found = append(found, value)
+		if plain, err := url.QueryUnescape(value); err == nil && plain != value {
+			found = append(found, plain)
+		}
+	}
+	return found
+}
