@@ -40,6 +40,7 @@ type crashTarget struct {
 	divide   string   // the partition of the step, "" where it is run as a whole
 	intent   bool     // checkpoint: intent
 	first    bool     // crashed at every point also where time is short
+	overTLS  bool     // PostgreSQL is reached over TLS
 	onServer bool     // the job repository is in PostgreSQL
 	// repository is the address of that one.
 	repository string
@@ -50,6 +51,7 @@ func crashTargets() []crashTarget {
 	return []crashTarget{
 		{name: "csv to sqlite", first: true, database: "sqlite", source: "csv", writer: table},
 		{name: "csv to postgres", database: "postgres", source: "csv", writer: table},
+		{name: "csv to postgres over TLS", database: "postgres", source: "csv", writer: table, overTLS: true},
 		{name: "csv to csv", first: true, source: "csv", writer: `{type: csv, path: out/payments.csv, footer: "TOTAL,${counters.write_count}"}`, outputs: []string{"out/payments.csv"}},
 		{name: "bad records, csv added to csv, letters added to a file", source: "csv", bad: true,
 			writer:  `{type: csv, path: out/payments.csv, append: true, footer: "TOTAL,${counters.write_count}"}`,
@@ -382,6 +384,9 @@ func TestCrashAtEveryPointThenRestartEqualsUninterruptedRun(t *testing.T) {
 			if target.database == "postgres" {
 				server = sqltest.Postgres(t)
 			}
+			if target.overTLS {
+				server = sqltest.TLS(t, server)
+			}
 			if target.onServer {
 				target.repository = sqltest.Schema(t)
 			}
@@ -467,7 +472,7 @@ func TestControlsFindLostAndDoubledRecords(t *testing.T) {
 	orders := map[string]meta.TestOrder{"before": meta.TestCheckpointBefore, "after": meta.TestCheckpointAfter}
 	for name, order := range orders {
 		for _, target := range crashTargets() {
-			if target.database == "" || target.bad || target.intent || target.onServer || name == "before" && target.database == "sqlite" {
+			if target.database == "" || target.bad || target.intent || target.onServer || target.overTLS || name == "before" && target.database == "sqlite" {
 				continue // SQLite has one writer: no checkpoint can commit while the rows' transaction is open
 			}
 			t.Run(name+"_"+strings.ReplaceAll(target.name, " ", "_"), func(t *testing.T) {

@@ -222,6 +222,15 @@ func TestLoadIntoPostgresGoesOnThroughOutages(t *testing.T) {
 	newOutages(t).load(t, records, 1000, list)
 }
 
+// Over TLS nothing is sent ahead and lib/pq reads the rows, so much is done another way.
+func TestLoadOverTLSGoesOnThroughOutages(t *testing.T) {
+	t.Parallel()
+	dsn := sqltest.Postgres(t)
+	proxy, through := sqltest.NewProxy(t, dsn)
+	o := &outages{proxy: proxy, server: dsn, dsn: sqltest.TLS(t, through), random: rand.New(rand.NewPCG(20, 26))}
+	o.load(t, 20_000, 500, []string{"cut", "swallow answer", "cut at a byte", "drop commit", "swallow answer", "cut at a byte"})
+}
+
 // The numbers of terminated backends, servers stopped, commits lost and connections cut that a load has to bear.
 func TestLoadIntoPostgresBearsHundredsOfOutages(t *testing.T) {
 	if !soaking() {
@@ -361,7 +370,9 @@ func TestQueryOfPostgresGoesOnThroughOutages(t *testing.T) {
 		name := fmt.Sprintf("name of %d", i%997)
 		fmt.Fprintf(&want, "%d,%s%s\n", 3*i, name, strings.Repeat(".", 300-len(name))) // more than sockets hold
 	}
-	for name, page := range map[string]string{"one query": "", "pages": ", page: 700"} {
+	for name, way := range map[string]struct{ dsn, page string }{
+		"one query": {o.dsn, ""}, "pages": {o.dsn, ", page: 700"}, "over TLS": {sqltest.TLS(t, o.dsn), ""},
+	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			folder := t.TempDir()
 			writeOutage(t, folder, "job.yaml", fmt.Sprintf(`job: outage
@@ -372,7 +383,7 @@ steps:
     chunk: 1000
     reader: {type: sql, connection: shop, query: "select id, name from payments", keyset: [id]%s}
     writer: {type: csv, path: out/payments.csv}
-%s`, o.dsn, page, outageRetry))
+%s`, way.dsn, way.page, outageRetry))
 			step := o.runDuring(t, folder, records/1000, list)
 			got, err := os.ReadFile(filepath.Join(folder, "out", "payments.csv"))
 			if err != nil {

@@ -70,11 +70,14 @@ func read(t testing.TB, q sqldb.Querier, query string, args ...any) (rows []stri
 	return rows, strings.Join(names, ", ")
 }
 
-// A result reads the same whoever reads it: database/sql, lib/pq, or, from the second row on, the cursor itself.
+// A result reads the same whoever reads it: database/sql, lib/pq, which has to do it over TLS, or, from the second row on, the
+// cursor itself.
 func TestCursorReadsEveryKindOfPostgres(t *testing.T) {
 	t.Parallel()
-	db := open(t, "postgres", sqltest.Schema(t))
-	conn, text := held(t, db), held(t, open(t, "postgres", sqltest.Schema(t)+"&disable_prepared_binary_result=yes"))
+	server := sqltest.Schema(t)
+	db := open(t, "postgres", server)
+	conn, text := held(t, db), held(t, open(t, "postgres", server+"&disable_prepared_binary_result=yes"))
+	encrypted := held(t, open(t, "postgres", sqltest.TLS(t, server)))
 	for _, c := range []struct{ value, want string }{
 		{"true", "bool true"}, {"null::bool", "null"}, {"false", "bool false"},
 		{"1::int2", "int 1"}, {"-2::int4", "int -2"}, {"9223372036854775807", "int 9223372036854775807"},
@@ -95,7 +98,7 @@ func TestCursorReadsEveryKindOfPostgres(t *testing.T) {
 		{"'infinity'::date", `error column c: "infinity" is not a date`},
 		{"'infinity'::timestamp", `error column c: "infinity" is not a datetime`},
 	} {
-		for how, q := range map[string]sqldb.Querier{"pool": db, "held": conn, "text only": text} {
+		for how, q := range map[string]sqldb.Querier{"pool": db, "held": conn, "text only": text, "over TLS": encrypted} {
 			plain, _ := read(t, q, "select "+c.value+" as c from generate_series(1, 3)")
 			bound, _ := read(t, q, "select "+c.value+" as c from generate_series(1, $1)", int64(3))
 			for i, got := range append(plain, bound...) {
@@ -113,8 +116,15 @@ func TestCursorReadsEveryKindOfPostgres(t *testing.T) {
 // Rows larger than what is read at once, and what the server says between rows, come where they belong.
 func TestCursorReadsLargeRowsAndWarnings(t *testing.T) {
 	t.Parallel()
-	conn := held(t, open(t, "postgres", sqltest.Schema(t)))
-	mustExec(t, conn, `create function warned(i int) returns int language plpgsql as $$ begin
+	server := sqltest.Schema(t)
+	t.Run("plain", func(t *testing.T) { readLargeRowsAndWarnings(t, server) })
+	t.Run("over TLS", func(t *testing.T) { readLargeRowsAndWarnings(t, sqltest.TLS(t, server)) })
+}
+
+func readLargeRowsAndWarnings(t *testing.T, dsn string) {
+	t.Helper()
+	conn := held(t, open(t, "postgres", dsn))
+	mustExec(t, conn, `create or replace function warned(i int) returns int language plpgsql as $$ begin
 		if i % 7 = 0 then raise warning 'seven'; end if; return i; end $$`)
 	cursor, err := sqldb.OpenCursor(t.Context(), conn, `select warned(i) as i, repeat(chr(65 + i % 26), case when i % 50 = 0 then 100000 when i % 10 = 0 then 32700 + i else i % 100 end) as words
 		from generate_series(1, 300) i`)

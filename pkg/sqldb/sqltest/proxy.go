@@ -27,7 +27,7 @@ const (
 	AbandonServer
 )
 
-// Proxy stands between a client and a PostgreSQL server, and can be made to fail. It speaks no TLS.
+// Proxy stands between a client and a PostgreSQL server, and can be made to fail. It speaks no TLS; TLS stands before it.
 type Proxy struct {
 	listener net.Listener
 	target   string
