@@ -34,6 +34,7 @@ const (
 	toProcess = time.Minute
 	toWrite   = time.Hour
 	toCommit  = 1000 * time.Hour
+	toTake    = 10 * time.Hour // for the target, rows that were left to the commit
 )
 
 type slowReader struct {
@@ -64,6 +65,26 @@ type slowWriter struct {
 func (s slowWriter) Write(ctx context.Context, tx batch.Tx, rows []record.Record) error {
 	s.clock.work(toWrite)
 	return s.tableWriter.Write(ctx, tx, rows)
+}
+
+// slowLateWriter leaves the end of its work to the commit.
+type slowLateWriter struct {
+	*lateWriter
+	clock *workClock
+}
+
+func (s slowLateWriter) WriteLast(ctx context.Context, tx batch.Tx, rows []record.Record, ahead batch.Ahead, ended func()) error {
+	s.clock.work(toWrite)
+	err := s.lateWriter.WriteLast(ctx, tx, rows, ahead, ended)
+	t := tx.(*memoryTx)
+	if late := t.late; late != nil {
+		t.late = func() error {
+			s.clock.work(toTake)
+			defer s.clock.work(toCommit) // what else belongs to committing
+			return late()
+		}
+	}
+	return err
 }
 
 type slowLedger struct {
@@ -139,5 +160,49 @@ func TestEveryAttemptAtAChunkIsTimed(t *testing.T) {
 	}
 	if got := job.Steps[0].Times; got.Write != 3*toWrite || got.Commit != 4*toCommit {
 		t.Errorf("three attempts at writing took %v, and committing %v; want %v and %v", got.Write, got.Commit, 3*toWrite, 4*toCommit)
+	}
+}
+
+// What the target still does with the rows when the commit has begun is writing, in each attempt, and is not counted as
+// committing as well.
+func TestWritingThatIsLeftToTheCommitIsTimedAsWriting(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ refused, attempts, chunks int }{
+		"one chunk":                 {0, 1, 1},
+		"a chunk, refused at first": {2, 3, 1},
+		"several chunks":            {0, 3, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, clock := newWorld(9), &workClock{now: time.Unix(0, 0)}
+			w.transient = c.refused
+			tr := slowTrial(w, clock)
+			tr.chunk = 9 / c.chunks
+			tr.processors = nil
+			tr.writer = func(w *world) batch.Writer { return slowLateWriter{&lateWriter{tableWriter{w}}, clock} }
+			slow := tr.edit
+			tr.edit = func(s *Step) {
+				slow(s)
+				s.Tolerance.Retry = Retry{On: onTransient, Max: 3}
+				build := s.Build
+				s.Build = func(ctx context.Context, step *batch.StepExecution, at batch.Checkpoint) (*Components, error) {
+					c, err := build(ctx, step, at)
+					c.Reader = c.Reader.(slowReader).Reader // it reads ahead, while the clock moves for others
+					return c, err
+				}
+			}
+			job, _, err := tr.run(t, w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			attempts := time.Duration(c.attempts)
+			wantWrite, wantCommit := attempts*(toWrite+toTake), attempts*2*toCommit+toCommit // and that all is done
+			if got := job.Steps[0].Times; got.Write != wantWrite || got.Commit != wantCommit {
+				t.Errorf("writing took %v and committing %v, want %v and %v", got.Write, got.Commit, wantWrite, wantCommit)
+			}
+			if len(w.rows) == 0 {
+				t.Error("no row was written")
+			}
+		})
 	}
 }
