@@ -165,7 +165,7 @@ func (a *app) purged(r plan.PurgeRequest, p *plan.Purged) {
 		return
 	}
 	a.printf("deleted the history of these, %s in target databases, and %s; the metadata file is %s KiB smaller\n",
-		counted(p.Checkpoints, "checkpoint"), counted(p.Definitions, "definition"), grouped(p.Freed>>10))
+		counted(p.Checkpoints, "checkpoint"), counted(p.Definitions, "definition"), grouped(max(0, p.Freed>>10)))
 }
 
 func counted(n int64, what string) string {

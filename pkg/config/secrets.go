@@ -30,7 +30,8 @@ type Secrets struct {
 // nothing.
 const shortestSecret = 4
 
-const redacted = "***"
+// Hidden stands where a secret stood.
+const Hidden = "***"
 
 var secretVariable = regexp.MustCompile(`(?i)PASS|SECRET|TOKEN|KEY|DSN|CREDENTIAL|AUTH`)
 
@@ -128,7 +129,7 @@ func (s *Secrets) AddPasswords(address string) {
 
 // Redact returns text with every secret replaced by ***, the longest first.
 func (s *Secrets) Redact(text string) string {
-	return s.replace(text, func(string) string { return redacted })
+	return s.replace(text, func(string) string { return Hidden })
 }
 
 // Mask is Redact for source lines: what stands behind a secret stays in its column.

@@ -50,11 +50,8 @@ func newHTTP(conf *httpConf, _ *catalog.Env) (batch.Listener, error) {
 	return &httpListener{conf.URL, conf.Method, conf.Headers, body, time.Duration(conf.Timeout)}, nil
 }
 
-// hiddenURL is what the job repository has in place of an address that stood in the definition.
-const hiddenURL = "***"
-
 // off reports whether there is no address. A recorded definition has none either.
-func off(address string) bool { return address == "" || address == hiddenURL }
+func off(address string) bool { return address == "" || address == config.Hidden }
 
 // Notify sends the request. Answers of 300 and more are errors: redirects are not followed, because they may turn a POST
 // into a GET.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"batchctl/pkg/batch"
+	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
 	"batchctl/pkg/job"
 	"batchctl/pkg/meta"
@@ -203,7 +204,7 @@ func shownValues(parameters []batch.Parameter) []batch.Parameter {
 	shown := slices.Clone(parameters)
 	for i := range shown {
 		if shown[i].Secret {
-			shown[i].Value = HiddenValue
+			shown[i].Value = config.Hidden
 		}
 	}
 	return shown

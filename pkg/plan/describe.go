@@ -75,7 +75,7 @@ func (e *Engine) Describe(ctx context.Context, path string, given map[string]str
 	for _, parameter := range p.parameters.List {
 		value := parameter.Value
 		if parameter.Secret {
-			value = "***"
+			value = config.Hidden
 		}
 		d.Parameters = append(d.Parameters, ParameterDescription{parameter.Name, parameter.Type, value, parameter.Identifying})
 	}

@@ -155,16 +155,13 @@ func RedactedErrors(errors []ErrorSummary, secrets *config.Secrets) []ErrorSumma
 	return errors
 }
 
-// HiddenValue stands where the value of a secret parameter would.
-const HiddenValue = "***"
-
 // ShownParameters returns parameters as they may be seen.
 func ShownParameters(parameters []batch.Parameter) map[string]string {
 	shown := map[string]string{}
 	for _, p := range parameters {
 		shown[p.Name] = p.Value
 		if p.Secret {
-			shown[p.Name] = HiddenValue
+			shown[p.Name] = config.Hidden
 		}
 	}
 	return shown

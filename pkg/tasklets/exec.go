@@ -94,7 +94,7 @@ func newExec(conf *execConf, env *catalog.Env) (batch.Tasklet, error) {
 		e.codes[code] = p.Value
 	}
 	for _, p := range conf.Env {
-		hide(env, p.Name, scalarText(p.Value))
+		wrong.Add(hideNamed(env, "variable", p.Name, scalarText(p.Value)))
 	}
 	left, err := newLeftovers(conf.Context, env, record.Field{Name: "stdout", Kind: record.Text}, record.Field{Name: "stderr", Kind: record.Text},
 		record.Field{Name: "exit_code", Kind: record.Int})

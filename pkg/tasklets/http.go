@@ -65,12 +65,7 @@ func newHTTP(conf *httpConf, env *catalog.Env) (batch.Tasklet, error) {
 	if conf.Timeout <= 0 {
 		wrong.Add(fault.New(fault.Definition, "tasklet http: timeout has to be more than nothing"))
 	}
-	hide(env, "", conf.Password)
-	hidePassword(env, conf.URL)
-	hideQuery(env, conf)
-	for _, header := range conf.Headers {
-		hide(env, header.Name, header.Value)
-	}
+	wrong.Add(hideRequest(env, conf))
 	left, err := newLeftovers(conf.Context, env, record.Field{Name: "status", Kind: record.Int}, record.Field{Name: "body", Kind: record.Text},
 		record.Field{Name: "json", Kind: record.JSON}, record.Field{Name: "headers", Kind: record.JSON})
 	wrong.Add(err)

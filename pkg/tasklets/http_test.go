@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"batchctl/pkg/batch"
+	"batchctl/pkg/config"
 	"batchctl/pkg/fault"
 )
 
@@ -208,5 +209,33 @@ func TestHTTPTaskletRefusesWhatMakesNoSense(t *testing.T) {
 		`{url: 'http://127.0.0.1:9', headers: {A: "b\nc"}}`: "header A has a line break",
 	} {
 		p.refuses("http", keys, fault.Definition, want)
+	}
+}
+
+// What a recorded definition has in the place of a secret is not sent.
+func TestSecretsThatWereNotRecordedAreAskedFor(t *testing.T) {
+	t.Parallel()
+	var secrets config.Secrets
+	for kind, definitions := range map[string]map[string]string{
+		"http": {
+			"{url: 'http://127.0.0.1:1/', user: a, password: '***'}":        "password stood in the definition",
+			"{url: 'http://a:***@127.0.0.1:1/'}":                            "the password in url stood",
+			"{url: 'http://127.0.0.1:1/?x=1&token=***'}":                    "a secret in url stood",
+			"{url: 'http://127.0.0.1:1/', query: {x: 1, key: '***'}}":       "key in query stood",
+			"{url: 'http://127.0.0.1:1/', headers: {Authorization: '***'}}": "header Authorization stood",
+		},
+		"exec": {"{command: [true], env: {API_TOKEN: '***'}}": "variable API_TOKEN stood"},
+		"mail": {"{server: '127.0.0.1:1', user: a, password: '***', from: a@b.c, to: d@e.f, subject: x}": "password stood"},
+	} {
+		for keys, want := range definitions {
+			p := newPlace(t)
+			if _, err := p.make(kind, keys); err != nil {
+				t.Errorf("%s: while checking: %v", keys, err)
+			}
+			p.hide = secrets.Add
+			if err := p.refuses(kind, keys, fault.Definition, want); fault.CodeOf(err) != "not_recorded" {
+				t.Errorf("%s: got code %s", keys, fault.CodeOf(err))
+			}
+		}
 	}
 }

@@ -59,8 +59,7 @@ func newMail(conf *mailConf, env *catalog.Env) (batch.Tasklet, error) {
 	if conf.Timeout <= 0 {
 		return nil, fault.New(fault.Definition, "tasklet mail: timeout has to be more than nothing")
 	}
-	hide(env, "", conf.Password)
-	return &mailTasklet{conf, env}, nil
+	return &mailTasklet{conf, env}, hide(env, "password", conf.Password)
 }
 
 // Run sends the mail.

@@ -31,6 +31,7 @@ type place struct {
 	names   *config.Names
 	patient bool // pauses take their time
 	disk    files.Disk
+	hide    func(string)
 }
 
 func newPlace(t *testing.T) *place {
@@ -41,7 +42,7 @@ func newPlace(t *testing.T) *place {
 
 func (p *place) env() *catalog.Env {
 	return &catalog.Env{
-		Job: "job", Step: "step", Instance: "0123456789ab", Base: p.folder, Location: time.UTC, Scope: p.names, Disk: p.disk,
+		Job: "job", Step: "step", Instance: "0123456789ab", Base: p.folder, Location: time.UTC, Scope: p.names, Disk: p.disk, Hide: p.hide,
 		Now: func() time.Time { return p.clock },
 		After: func(d time.Duration) <-chan time.Time {
 			if p.patient {
