@@ -38,7 +38,8 @@ func TestStopReachesEveryBranchAndTheRestartGoesOnInEach(t *testing.T) {
 				s.Errorf("step %s came to its end", step.Name)
 			}
 		}
-		if parts := s.parts(o); strings.Contains(parts, "behind") || !strings.Contains(parts, "a:") || !strings.Contains(parts, "c:") {
+		// Which branches have come to their step when the first chunk is written is a matter of chance.
+		if parts := s.parts(o); strings.Contains(parts, "behind") || !strings.Contains(parts, ":STOPPED") {
 			s.Errorf("got %s", parts)
 		}
 		s.completes(s.restart())

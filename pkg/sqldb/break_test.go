@@ -83,7 +83,7 @@ func TestBackendTerminatedInMidCopyIsAnErrorAtOnce(t *testing.T) {
 	tx := begin(t, c)
 	long := record.OfText(strings.Repeat("x", 1000))
 	atOnce(t, "a COPY whose backend is gone", func() {
-		_, err := tx.CopyIn(t.Context(), "t", []string{"a"}, func(w *sqldb.CopyWriter) error {
+		_, err := tx.CopyIn(t.Context(), sqldb.Load{Table: "t", Columns: []string{"a"}}, func(w *sqldb.CopyWriter) error {
 			for row := range 100_000 {
 				if row == 500 {
 					terminate(t, db, victim)
@@ -118,7 +118,7 @@ func TestConnectionCutInMidCopyIsAnErrorAtOnce(t *testing.T) {
 	c := held(t, db)
 	tx := begin(t, c)
 	atOnce(t, "a COPY over a connection that was cut", func() {
-		_, err := tx.CopyIn(t.Context(), "t", []string{"a"}, func(w *sqldb.CopyWriter) error {
+		_, err := tx.CopyIn(t.Context(), sqldb.Load{Table: "t", Columns: []string{"a"}}, func(w *sqldb.CopyWriter) error {
 			proxy.Cut()
 			for range 100_000 {
 				if err := w.Row([]record.Value{record.OfText(strings.Repeat("x", 1000))}); err != nil {
@@ -145,7 +145,7 @@ func TestCancelledCopyEndsAlsoWhereTheServerDoesNotAnswer(t *testing.T) {
 	tx := begin(t, c)
 	ctx, cancel := context.WithCancel(t.Context())
 	within(t, "a cancelled COPY", func() {
-		_, err := tx.CopyIn(ctx, "t", []string{"a"}, func(w *sqldb.CopyWriter) error {
+		_, err := tx.CopyIn(ctx, sqldb.Load{Table: "t", Columns: []string{"a"}}, func(w *sqldb.CopyWriter) error {
 			proxy.Stall()
 			time.AfterFunc(50*time.Millisecond, cancel)
 			for {

@@ -20,6 +20,8 @@ type Column struct {
 	Generated  bool // always generated: must not be written
 	Key        bool // part of the primary key
 	Size       int  // characters of a char or varchar; 0: no limit
+
+	oid uint32 // of the type, on PostgreSQL
 }
 
 // NoSuchTable is the code of the error of Columns for an unknown table.
@@ -49,7 +51,8 @@ func postgresColumns(ctx context.Context, q Querier, table string) ([]Column, er
 		select a.attname, format_type(a.atttypid, a.atttypmod), base.typname, not a.attnotnull,
 		       a.atthasdef or a.attidentity <> '', a.attgenerated <> '' or a.attidentity = 'a',
 		       coalesce(a.attnum = any(i.indkey), false),
-		       case when base.typname in ('bpchar', 'varchar') and a.atttypmod > 4 then a.atttypmod - 4 else 0 end
+		       case when base.typname in ('bpchar', 'varchar') and a.atttypmod > 4 then a.atttypmod - 4 else 0 end,
+		       a.atttypid
 		  from pg_attribute a
 		  join pg_type t on t.oid = a.atttypid
 		  join pg_type base on base.oid = case when t.typtype = 'd' then t.typbasetype else t.oid end
@@ -64,7 +67,7 @@ func postgresColumns(ctx context.Context, q Querier, table string) ([]Column, er
 	for rows.Next() {
 		var c Column
 		var base string
-		if err := rows.Scan(&c.Name, &c.Type, &base, &c.Nullable, &c.HasDefault, &c.Generated, &c.Key, &c.Size); err != nil {
+		if err := rows.Scan(&c.Name, &c.Type, &base, &c.Nullable, &c.HasDefault, &c.Generated, &c.Key, &c.Size, &c.oid); err != nil {
 			return nil, Classify(err)
 		}
 		c.Kind = q.Dialect().Kind(base)

@@ -190,9 +190,31 @@ func TestBulkLoadIsForPlainTables(t *testing.T) {
 		mustExec(t, db, "create table plain (x integer)")
 		mustExec(t, db, "create view v as select x from plain")
 		for table, want := range map[string]bool{"plain": driver == "postgres", "v": false} {
-			if got, err := sqldb.CanBulkLoad(t.Context(), db, table); err != nil || got != want {
+			if got, err := sqldb.BulkOf(t.Context(), db, table); err != nil || got.Copy != want {
 				t.Errorf("%s: got %v, %v, want %v", table, got, err, want)
 			}
 		}
 	})
+}
+
+func TestRowsGoInBinaryWhereTheirColumnsMayBeLookedAt(t *testing.T) {
+	t.Parallel()
+	dsn := sqltest.Schema(t)
+	admin := open(t, "postgres", dsn)
+	mustExec(t, admin, "create table t (a int); create table parts (a int) partition by range (a); create view v as select * from t")
+	schema, user, own := role(t, admin, dsn)
+	mustExec(t, admin, "grant usage on schema "+schema+" to "+user+"; grant insert on t to "+user)
+	for _, c := range []struct {
+		dsn, table string
+		want       sqldb.Bulk
+	}{
+		{dsn, "t", sqldb.Bulk{Copy: true, Binary: true, Filter: true}},
+		{dsn, "parts", sqldb.Bulk{Copy: true, Binary: true}},
+		{dsn, "v", sqldb.Bulk{Binary: true}},
+		{own, "t", sqldb.Bulk{Copy: true, Filter: true}},
+	} {
+		if got, err := sqldb.BulkOf(t.Context(), open(t, "postgres", c.dsn), c.table); err != nil || got != c.want {
+			t.Errorf("%s: got %+v (%v), want %+v", c.table, got, err, c.want)
+		}
+	}
 }

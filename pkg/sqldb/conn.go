@@ -14,6 +14,7 @@ type Conn struct {
 	db         *DB
 	conn       *sql.Conn
 	sqlite     *sqliteConn // nil on a server
+	plain      bool        // messages of the session are not encrypted
 	cache      statementCache
 	stages     map[string]bool // staging tables that the session has
 	copyBuffer []byte          // of CopyIn, kept for the next one
@@ -48,7 +49,10 @@ func (db *DB) Conn(ctx context.Context) (*Conn, error) {
 		}
 		err = c.fail(ctx, conn.PingContext(ctx))
 		if err == nil {
-			return c, nil
+			return c, conn.Raw(func(dc any) error {
+				c.plain = dc.(*session).wire.plain
+				return nil
+			})
 		}
 		_ = c.Close() // err says why
 		if ctx.Err() != nil || !IsConnectionLost(err) || try == maxStale {

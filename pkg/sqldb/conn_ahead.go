@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 )
@@ -76,6 +77,9 @@ func (c *Conn) leaveCopy(undo string) {
 	c.copying = ""
 	err := c.insist(context.Background(), func(s *session) error {
 		if stmt, err := s.PrepareContext(context.Background(), copying); err == nil {
+			if strings.Contains(copying, inBinary) { // or the server would log that there is no signature
+				_ = s.wire.copyData(binarySignature, []byte(binaryTrailer))
+			}
 			_, _ = stmt.(copier).Exec(nil) // whatever became of it is undone
 		}
 		_, err := s.ExecContext(context.Background(), undo, nil)

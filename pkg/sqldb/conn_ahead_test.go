@@ -13,9 +13,10 @@ import (
 // ahead is a connection whose transactions load rows with COPY, and end with a checkpoint as a ledger's do.
 type ahead struct {
 	*testing.T
-	db *sqldb.DB
-	c  *sqldb.Conn
-	at int64
+	db   *sqldb.DB
+	c    *sqldb.Conn
+	at   int64
+	text bool // leave sends rows as text
 }
 
 func newAhead(t *testing.T) *ahead { return newAheadAt(t, sqltest.Schema(t)) }
@@ -30,7 +31,7 @@ func newAheadAt(t *testing.T, dsn string) *ahead {
 }
 
 func (a *ahead) copyIn(tx *sqldb.Tx, table string, rows ...string) error {
-	_, err := tx.CopyIn(a.Context(), table, []string{"n"}, func(w *sqldb.CopyWriter) error {
+	_, err := tx.CopyIn(a.Context(), sqldb.Load{Table: table, Columns: []string{"n"}}, func(w *sqldb.CopyWriter) error {
 		for _, row := range rows {
 			w.Text(row)
 			if err := w.EndRow(); err != nil {

@@ -10,8 +10,8 @@ import (
 	"batchctl/pkg/record"
 )
 
-// copyBlockBytes is how much is sent at once. lib/pq sends when it holds more than 63 KiB, in a buffer of 64: a block of a
-// size between goes out at once, and nothing grows.
+// copyBlockBytes is how much is sent at once. Where lib/pq sends it, it does so when it holds more than 63 KiB, in a buffer of
+// 64: a block of a size between goes out at once, and nothing grows.
 const copyBlockBytes = 63<<10 + 64
 
 // copier is the statement that lib/pq makes of a COPY.
@@ -20,39 +20,77 @@ type copier interface {
 	CopyData(ctx context.Context, block string) (driver.Result, error)
 }
 
-// CopyWriter encodes rows in PostgreSQL's COPY text format (manual, COPY, "Text Format") and sends them in blocks.
+// Load is what a COPY writes into, and how its rows are sent.
+type Load struct {
+	Table   string
+	Columns []string
+	Binary  []BinaryType // of the columns: CopyLast may send rows as PostgreSQL keeps them; nil: as text
+	Filter  bool         // the statement may have a filter (BulkOf)
+	Rows    int          // how many there are, about
+}
+
+// inBinary is what the statement of a COPY in binary says.
+const inBinary = " (format binary)"
+
+// fewRows is up to how many rows PostgreSQL does better not to collect.
+const fewRows = 2000
+
+// sql returns the statement. PostgreSQL collects up to a thousand rows before it inserts them, and makes and drops room for
+// each of them with every COPY (copyfrom.c, CopyMultiInsertBuffer): where there are few that costs more than it gains. A
+// filter that calls a volatile function keeps it from that.
+func (l *Load) sql(types []BinaryType) string {
+	text := "copy " + quote(l.Table) + " (" + quoteColumns(l.Columns) + ") from stdin"
+	if types == nil {
+		return text
+	}
+	text += inBinary
+	if l.Filter && l.Rows <= fewRows {
+		text += " where pg_catalog.random() >= 0"
+	}
+	return text
+}
+
+// CopyWriter encodes rows in PostgreSQL's COPY formats (manual, COPY, "Text Format" and "Binary Format") and sends them in
+// blocks.
 type CopyWriter struct {
-	begin   func() (driver.Stmt, error) // nil: the rows are kept as EncodedRows
-	stmt    copier                      // nil until begin was called
+	session *session // nil: the rows are kept as EncodedRows
+	load    Load
+	stmt    copier // nil until the COPY has begun
 	buffer  []byte
-	values  int // of the row that is being written
-	columns int
-	err     error // of the server or the connection, as opposed to feed's own
-	left    bool  // the end is left to whoever comes next
+	scratch []byte
+	types   []BinaryType // nil: rows are sent as text
+	values  int          // of the row that is being written
+	start   int          // of that row in the buffer
+	unfit   bool         // it has a value that is not sent in binary
+	before  int64        // rows of a COPY that was ended, for what follows is text
+	err     error        // of the server or the connection, as opposed to feed's own
+	left    bool         // the end is left to whoever comes next
 }
 
 // CopyIn loads rows into a table with COPY ... FROM STDIN and returns how many. feed writes them. Where it returns an
 // error, or the server refuses a row (CopyLine says which), nothing was loaded and the transaction, or its innermost
 // savepoint, has to be rolled back. PostgreSQL only.
-func (tx *Tx) CopyIn(ctx context.Context, table string, columns []string, feed func(w *CopyWriter) error) (rows int64, err error) {
-	return tx.copyIn(ctx, table, columns, feed, nil)
+func (tx *Tx) CopyIn(ctx context.Context, load Load, feed func(w *CopyWriter) error) (rows int64, err error) {
+	return tx.copyIn(ctx, load, feed, nil)
 }
 
 // copyIn is CopyIn, or CopyLast where ended is given.
-func (tx *Tx) copyIn(ctx context.Context, table string, columns []string, feed func(w *CopyWriter) error, ended func(error) error) (rows int64, err error) {
+func (tx *Tx) copyIn(ctx context.Context, load Load, feed func(w *CopyWriter) error, ended func(error) error) (rows int64, err error) {
 	c := tx.conn
 	if !tx.Dialect().BulkLoad() {
 		return 0, fault.New(fault.Internal, "COPY is PostgreSQL's, and %s is not", c.db.Name())
 	}
-	query := "copy " + quote(table) + " (" + quoteColumns(columns) + ") from stdin"
-	if err := c.enterCopy(ctx, query); err != nil {
+	left := ended != nil && c.plain
+	if !left {
+		load.Binary = nil // CommitWith looks whether columns are still of these types
+	}
+	if err := c.enterCopy(ctx, load.sql(load.Binary)); err != nil {
 		return 0, err
 	}
-	w := &CopyWriter{columns: len(columns), buffer: c.copyBuffer[:0]}
+	w := &CopyWriter{load: load, types: load.Binary, left: left, buffer: c.copyBuffer[:0]}
 	rawErr := c.conn.Raw(func(dc any) error {
-		s := dc.(*session)
-		w.left = ended != nil && s.wire.plain
-		rows, err = s.copyIn(ctx, query, w, feed)
+		w.session = dc.(*session)
+		rows, err = w.session.copyIn(ctx, w, feed)
 		return nil
 	})
 	c.copyBuffer = w.buffer[:0]
@@ -68,21 +106,20 @@ func (tx *Tx) copyIn(ctx context.Context, table string, columns []string, feed f
 	return rows, c.fail(ctx, err)
 }
 
-func (s *session) copyIn(ctx context.Context, query string, w *CopyWriter, feed func(w *CopyWriter) error) (int64, error) {
+func (s *session) copyIn(ctx context.Context, w *CopyWriter, feed func(w *CopyWriter) error) (int64, error) {
+	// The server ends what ctx ends: the connection is cut. A watch of lib/pq's for each call would be a goroutine each.
 	stop := context.AfterFunc(ctx, s.link.cut)
-	rows, err := s.feed(query, w, feed)
+	rows, err := s.feed(w, feed)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
 	return rows, err
 }
 
-func (s *session) feed(query string, w *CopyWriter, feed func(w *CopyWriter) error) (int64, error) {
-	// The server ends what ctx ends: copyIn cuts the connection. A watch of lib/pq's for each call would be a goroutine each.
-	w.begin = func() (driver.Stmt, error) { return s.PrepareContext(context.Background(), query) }
+func (s *session) feed(w *CopyWriter, feed func(w *CopyWriter) error) (int64, error) {
 	err := feed(w)
 	if err == nil {
-		err = w.send()
+		err = w.finish()
 	}
 	if w.stmt == nil && w.err == nil {
 		err = cmp.Or(w.open(), err)
@@ -93,7 +130,8 @@ func (s *session) feed(query string, w *CopyWriter, feed func(w *CopyWriter) err
 	if w.left {
 		return 0, nil
 	}
-	return s.endCopy(w)
+	rows, err := s.endCopy(w)
+	return w.before + rows, err
 }
 
 // endCopy ends a COPY and waits for the server's word.
@@ -102,15 +140,15 @@ func (s *session) endCopy(w *CopyWriter) (int64, error) {
 	result, err := w.stmt.Exec(nil)
 	s.wire.release(err)
 	if err != nil {
-		w.err = err
-		return 0, w.abort(err)
+		w.err = w.load.refusal(err)
+		return 0, w.abort(w.err)
 	}
 	return result.RowsAffected()
 }
 
 // open begins the COPY. The first rows are encoded before that, while the server still begins what was sent ahead.
 func (w *CopyWriter) open() error {
-	stmt, err := w.begin()
+	stmt, err := w.session.PrepareContext(context.Background(), w.load.sql(w.types))
 	if err != nil {
 		w.err = err
 		return err
@@ -119,25 +157,64 @@ func (w *CopyWriter) open() error {
 	return nil
 }
 
-// abort ends a COPY whose rows must not stay: lib/pq has no CopyFail, so a row that no table accepts, one column too
-// long, makes the server refuse them all. The reason stays what it was.
+// finish sends what is left of the rows.
+func (w *CopyWriter) finish() error {
+	if w.types != nil {
+		w.buffer = append(w.buffer, binaryTrailer...)
+	}
+	return w.send()
+}
+
+// abort ends a COPY whose rows must not stay. The reason stays what it was.
 func (w *CopyWriter) abort(reason error) error {
 	if w.stmt == nil {
 		return reason
 	}
-	_, _ = w.stmt.CopyData(context.Background(), strings.Repeat("\t", w.columns))
+	if w.session.wire.plain {
+		_ = w.session.wire.failCopy()
+	} else { // lib/pq has no CopyFail, so a row that no table accepts, one column too long, makes the server refuse them all
+		_, _ = w.stmt.CopyData(context.Background(), strings.Repeat("\t", len(w.load.Columns)))
+	}
 	_ = w.stmt.Close()
 	return reason
 }
 
-// EndRow ends the row and sends a full block. An error is the server's, or the connection's: stop feeding and return it.
+// Before returns how many rows were sent in binary, before those that are sent as text: a row that is refused behind
+// them is counted without them (CopyLine).
+func (w *CopyWriter) Before() int64 { return w.before }
+
+// EndRow ends the row and sends a full block. An error is the server's, or the connection's: stop feeding and return it;
+// or ErrAgain.
 func (w *CopyWriter) EndRow() error {
 	w.values = 0
-	w.buffer = append(w.buffer, '\n')
-	if len(w.buffer) < copyBlockBytes || w.begin == nil {
+	switch {
+	case w.types == nil:
+		w.buffer = append(w.buffer, '\n')
+	case w.unfit:
+		return w.asText()
+	}
+	w.start = len(w.buffer)
+	if w.start < copyBlockBytes || w.session == nil {
 		return nil
 	}
 	return w.send()
+}
+
+// asText takes the row back and ends the COPY, to send what follows in another one.
+func (w *CopyWriter) asText() error {
+	w.buffer, w.unfit = w.buffer[:w.start], false
+	if w.session == nil {
+		return ErrAgain
+	}
+	if err := w.finish(); err != nil {
+		return err
+	}
+	rows, err := w.session.endCopy(w)
+	if err != nil {
+		return err
+	}
+	w.before, w.types, w.stmt, w.start = rows, nil, nil, 0
+	return ErrAgain
 }
 
 // Row writes a row of all its values.
@@ -145,7 +222,11 @@ func (w *CopyWriter) Row(values []record.Value) error {
 	for _, v := range values {
 		w.Value(v)
 	}
-	return w.EndRow()
+	err := w.EndRow()
+	if err == ErrAgain && w.session != nil {
+		return w.Row(values)
+	}
+	return err
 }
 
 // send sends the rows in the buffer.
@@ -154,18 +235,29 @@ func (w *CopyWriter) send() error {
 		return nil
 	}
 	err := w.sendBlock(w.buffer)
-	w.buffer = w.buffer[:0]
+	w.buffer, w.start = w.buffer[:0], 0
 	return err
 }
 
-// sendBlock sends rows without the last newline, which lib/pq adds. It copies the block before it returns.
+// sendBlock sends rows. Where they can be put on the wire they are, past lib/pq, which copies them before it sends them.
 func (w *CopyWriter) sendBlock(rows []byte) error {
+	head := ""
 	if w.stmt == nil {
 		if err := w.open(); err != nil {
 			return err
 		}
+		if w.types != nil {
+			head = binarySignature
+		}
 	}
-	_, err := w.stmt.CopyData(context.Background(), record.String(rows[:len(rows)-1]))
-	w.err = err
-	return err
+	switch wire := w.session.wire; {
+	case !wire.plain: // lib/pq adds the last newline
+		_, w.err = w.stmt.CopyData(context.Background(), record.String(rows[:len(rows)-1]))
+	case wire.refused.Load(): // lib/pq has the reason
+		_, err := w.stmt.Exec(nil)
+		w.err = w.load.refusal(err)
+	default:
+		w.err = wire.copyData(head, rows)
+	}
+	return w.err
 }

@@ -59,27 +59,37 @@ func (c *Conn) unmark() {
 // CopyLast is CopyIn for what is the last in tx before its end. The COPY may then be ended by CommitWith, with the message that
 // ends tx, or by whatever else is done in tx. Its error is returned there, and nothing that comes behind it is done. ended
 // is called in CopyLast or there: it is told how the COPY ended, and returns the error that is returned.
-func (tx *Tx) CopyLast(ctx context.Context, table string, columns []string, feed func(w *CopyWriter) error, ended func(error) error) error {
-	if !tx.leavesEnds || tx.depth > 0 {
-		_, err := tx.CopyIn(ctx, table, columns, feed)
+func (tx *Tx) CopyLast(ctx context.Context, load Load, feed func(w *CopyWriter) error, ended func(error) error) error {
+	if !tx.mayLeave() {
+		_, err := tx.CopyIn(ctx, load, feed)
 		return ended(err)
 	}
-	_, err := tx.copyIn(ctx, table, columns, feed, ended)
+	_, err := tx.copyIn(ctx, load, feed, ended)
 	if tx.conn.late != nil {
 		return nil
 	}
 	return ended(err)
 }
 
-// endLate ends a COPY that was left, where there is one.
+func (tx *Tx) mayLeave() bool { return tx.leavesEnds && tx.depth == 0 }
+
+// TakesBinary reports whether CopyLast sends rows in binary.
+func (tx *Tx) TakesBinary() bool { return tx.mayLeave() && tx.conn.plain }
+
+// endLate ends a COPY that was left, where there is one, for something other than CommitWith, which looks itself whether
+// its columns are as they were.
 func (c *Conn) endLate(ctx context.Context) error {
 	late := c.late
 	if late == nil {
 		return nil
 	}
 	c.late = nil
-	return late.ended(c.db.locate(c.insist(ctx, func(s *session) error {
+	err := late.ended(c.db.locate(c.insist(ctx, func(s *session) error {
 		_, err := s.endCopy(late.writer)
 		return err
 	})))
+	if load := &late.writer.load; err == nil && load.Binary != nil {
+		err = c.insist(ctx, func(s *session) error { return s.checkTypes(load) })
+	}
+	return err
 }

@@ -1,9 +1,11 @@
 package sqldb_test
 
 import (
+	"strings"
 	"testing"
 
 	"batchctl/pkg/fault"
+	"batchctl/pkg/record"
 	"batchctl/pkg/sqldb"
 	"batchctl/pkg/sqldb/sqltest"
 )
@@ -15,10 +17,13 @@ func (a *ahead) leave(tx *sqldb.Tx, rows ...string) (ended *[]error) {
 		a.Fatal(err)
 	}
 	ended = new([]error)
-	err := tx.CopyLast(a.Context(), "done", []string{"n"}, func(w *sqldb.CopyWriter) error {
+	load := loadOf(a.T, a.db, "done")
+	if a.text {
+		load.Binary = nil
+	}
+	err := tx.CopyLast(a.Context(), load, func(w *sqldb.CopyWriter) error {
 		for _, row := range rows {
-			w.Text(row)
-			if err := w.EndRow(); err != nil {
+			if err := w.Row([]record.Value{text(row)}); err != nil {
 				return err
 			}
 		}
@@ -66,11 +71,13 @@ func TestACopyThatWasLeftEndsWithWhatIsNext(t *testing.T) {
 		"a savepoint":  {func(a *ahead, tx *sqldb.Tx) error { return tx.Savepoint(a.Context()) }, false},
 		"another COPY": {func(a *ahead, tx *sqldb.Tx) error { return a.copyIn(tx, "statements") }, false},
 	} {
-		for _, prepared := range []bool{false, true} {
-			t.Run(name+map[bool]string{false: " at first", true: " later"}[prepared], func(t *testing.T) {
+		for _, way := range []string{"at first", "later", "at first as text", "later as text"} {
+			t.Run(name+" "+way, func(t *testing.T) {
 				t.Parallel()
 				a := newAhead(t)
-				if prepared {
+				a.text = strings.Contains(way, "text")
+				mustExec(t, a.db, "alter table done add check (n <> 5)")
+				if strings.Contains(way, "later") {
 					a.load("1")
 				}
 				tx := begin(t, a.c)
@@ -85,7 +92,7 @@ func TestACopyThatWasLeftEndsWithWhatIsNext(t *testing.T) {
 				wantTexts(t, a.c, "select count(*) from done where n > 1", map[bool]string{false: "0", true: "2"}[next.holds])
 
 				tx = begin(t, a.c)
-				ended = a.leave(tx, "4", "five")
+				ended = a.leave(tx, "4", "5")
 				err := next.do(a, tx)
 				_ = tx.Rollback(t.Context())
 				if line, _ := sqldb.CopyLine((*ended)[0]); len(*ended) != 1 || line != 2 || fault.ClassOf((*ended)[0]) != fault.Constraint {

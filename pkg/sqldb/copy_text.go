@@ -11,30 +11,47 @@ import (
 
 // Value appends the next value of the row.
 func (w *CopyWriter) Value(v record.Value) {
+	if w.types != nil {
+		w.binaryValue(v)
+		return
+	}
 	w.next()
 	switch v.Kind() {
 	case record.Absent, record.Null:
 		w.buffer = append(w.buffer, '\\', 'N')
 	case record.Text, record.JSON:
 		w.buffer = appendCopyText(w.buffer, v.Text())
-	case record.Int:
-		w.buffer = strconv.AppendInt(w.buffer, v.Int(), 10)
-	case record.Float:
-		w.buffer = strconv.AppendFloat(w.buffer, v.Float(), 'g', -1, 64)
-	case record.Bool:
-		w.buffer = strconv.AppendBool(w.buffer, v.Bool())
 	case record.Bytes:
-		w.buffer = append(w.buffer, '\\', '\\', 'x')
-		w.buffer = hex.AppendEncode(w.buffer, []byte(v.Text()))
+		w.buffer = append(w.buffer, '\\') // escapes the one that bytes begin with
+		fallthrough
 	default:
-		w.buffer = appendPlain(w.buffer, v) // digits and punctuation only
+		w.buffer = appendUnescaped(w.buffer, v)
 	}
 }
 
 // Text appends the next value of the row, a text. It is Value for texts, in less time.
 func (w *CopyWriter) Text(s string) {
+	if w.types != nil {
+		w.binaryString(w.nextType(), s, false)
+		return
+	}
 	w.next()
 	w.buffer = appendCopyText(w.buffer, s)
+}
+
+// appendUnescaped appends a value other than a text as PostgreSQL reads it.
+func appendUnescaped(dst []byte, v record.Value) []byte {
+	switch v.Kind() {
+	case record.Int:
+		return strconv.AppendInt(dst, v.Int(), 10)
+	case record.Float:
+		return strconv.AppendFloat(dst, v.Float(), 'g', -1, 64)
+	case record.Bool:
+		return strconv.AppendBool(dst, v.Bool())
+	case record.Bytes:
+		return hex.AppendEncode(append(dst, '\\', 'x'), []byte(v.Text()))
+	}
+	return appendPlain(dst, v) // digits and punctuation only
 }
 
 func (w *CopyWriter) next() {

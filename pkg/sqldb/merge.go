@@ -13,13 +13,13 @@ import (
 // rows affected. PostgreSQL only.
 func (tx *Tx) Merge(ctx context.Context, w Write, feed func(*CopyWriter) error) (int64, error) {
 	if w.Mode == Insert {
-		return tx.CopyIn(ctx, w.Table, w.Names(), feed)
+		return tx.CopyIn(ctx, Load{Table: w.Table, Columns: w.Names()}, feed)
 	}
 	stage, err := tx.stage(ctx, w)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := tx.CopyIn(ctx, stage, w.Names(), feed); err != nil {
+	if _, err := tx.CopyIn(ctx, Load{Table: stage, Columns: w.Names()}, feed); err != nil {
 		return 0, err
 	}
 	return tx.Exec(ctx, w.merge(tx.Dialect(), quote(stage)))

@@ -23,13 +23,18 @@ func isNotOne(err error) bool {
 // statement fails, and COMMIT is not reached. A COPY that will come next is sent with it; begun says which.
 // late is a COPY that is to be ended with it: where that fails its writer has the error, and nothing was committed.
 func (s *session) commitWith(query string, args []any, late *lateCopy, next string) (begun string, err error) {
-	if _, known := s.plans[query]; late != nil && !known {
+	load := (*Load)(nil)
+	if late != nil && late.writer.load.Binary != nil {
+		load = &late.writer.load
+	}
+	key := planKey(query, load)
+	if _, known := s.plans[key]; late != nil && !known {
 		if err := s.endLate(late); err != nil {
 			return "", err
 		}
 		late = nil
 	}
-	name, err := s.plan(query)
+	name, err := s.plan(key, query, load)
 	if err != nil {
 		return "", err
 	}
@@ -48,7 +53,17 @@ func (s *session) commitWith(query string, args []any, late *lateCopy, next stri
 		next = ""
 	}
 	err = s.together(string(s.text), late, next)
+	if load != nil && isOtherType(err) {
+		return next, load.changed()
+	}
 	return next, err
+}
+
+// isOtherType reports whether a prepared statement was refused because its columns have other types by now.
+func isOtherType(err error) bool {
+	const notSupported = "0A000"
+	var refused *pq.Error
+	return errors.As(err, &refused) && refused.Code == notSupported
 }
 
 // together runs a message, sent with the end of a COPY before it and the beginning of another behind it.
@@ -88,21 +103,36 @@ func (s *session) unsend(copying string) {
 	}
 }
 
-// plan prepares a statement on the server, once for the life of the session, so that it fails unless it changes one row.
-func (s *session) plan(query string) (name string, err error) {
-	if name, known := s.plans[query]; known {
+// planKey names a statement that is planned together with the columns of a load.
+func planKey(query string, load *Load) string {
+	if load == nil {
+		return query
+	}
+	return query + "\n" + load.shape()
+}
+
+// plan prepares a statement on the server, once for the life of the session, so that it fails unless it changes one row, or
+// where the columns of a load are of other types than its.
+func (s *session) plan(key, query string, load *Load) (name string, err error) {
+	if name, known := s.plans[key]; known {
 		return name, nil
 	}
 	name = fmt.Sprintf("batchctl_%d", len(s.plans)+1)
-	_, err = s.ExecContext(context.Background(), "prepare "+name+" as with changed as ("+query+" returning 1) "+
-		"select width_bucket(1, 0, 2, case count(*) when 1 then 1 else -1 end) from changed", nil)
-	if err != nil {
+	text := "prepare " + name + " as with changed as (" + query + " returning 1), " +
+		"checked as (select width_bucket(1, 0, 2, case count(*) when 1 then 1 else -1 end) from changed) select * from checked"
+	if load != nil {
+		text += " left join (" + load.shape() + ") as columns on true"
+	}
+	if _, err = s.ExecContext(context.Background(), text, nil); err != nil {
 		return "", err
 	}
 	if s.plans == nil {
 		s.plans = map[string]string{}
 	}
-	s.plans[query] = name
+	s.plans[key] = name
+	if load != nil {
+		return name, s.checkTypes(load)
+	}
 	return name, nil
 }
 

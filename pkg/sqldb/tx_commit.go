@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"time"
+
+	"batchctl/pkg/fault"
 )
 
 // commit sends COMMIT. On PostgreSQL it is lib/pq's own, which alone sees that a server answers COMMIT in a failed
@@ -86,7 +88,7 @@ func (tx *Tx) CommitWith(ctx context.Context, query string, args ...any) (change
 	copying := ""
 	err = c.insist(ctx, func(s *session) (err error) {
 		copying, err = s.commitWith(query, args, late, c.lead)
-		c.broken = c.broken || err != nil && len(s.wire.early) > 0
+		c.broken = c.broken || err != nil && len(s.wire.early) > 0 || fault.CodeOf(err) == columnsChanged // its statement is of no use
 		return err
 	})
 	switch {

@@ -78,23 +78,34 @@ func IsUnique(keys [][]string, columns []string) bool {
 	})
 }
 
-// CanBulkLoad reports whether COPY may write into a table as an insert would: PostgreSQL refuses it for views and under
-// row security, and it does not follow rules.
-func CanBulkLoad(ctx context.Context, q Querier, table string) (bool, error) {
+// Bulk is what COPY may do to a table.
+type Bulk struct {
+	Copy   bool // write into it as an insert would
+	Binary bool // take rows in binary: types of columns may be looked at
+	Filter bool // have a filter, and insert rows one by one
+}
+
+// BulkOf asks what COPY may do to a table. PostgreSQL refuses it for views and under row security, and it does not follow
+// rules. A filter may be given from PostgreSQL 12 on; rows of partitions may lie on other servers, which are better given
+// many at once. Relatives of PostgreSQL, and extensions that do COPY themselves, are given what all of them understand.
+func BulkOf(ctx context.Context, q Querier, table string) (Bulk, error) {
 	if !q.Dialect().BulkLoad() {
-		return false, nil
+		return Bulk{}, nil
 	}
-	rows, err := q.Query(ctx, `select relkind in ('r', 'p') and not relrowsecurity and not relhasrules
-		from pg_class where oid = $1::text::regclass`, q.Dialect().Quote(table))
+	rows, err := q.Query(ctx, `select relkind in ('r', 'p') and not relrowsecurity and not relhasrules,
+		genuine and has_table_privilege(oid, 'select'),
+		genuine and relkind = 'r' and current_setting('server_version_num')::int >= 120000
+		from pg_class, (select version() ~ '^PostgreSQL [0-9.]+ ' and version() !~ 'Greenplum'
+			and not exists (select from pg_extension where extname in ('citus', 'timescaledb')) as genuine) server where oid = $1::text::regclass`, q.Dialect().Quote(table))
 	if err != nil {
-		return false, err
+		return Bulk{}, err
 	}
 	defer func() { _ = rows.Close() }()
-	can := false
+	b := Bulk{}
 	if rows.Next() {
-		if err := rows.Scan(&can); err != nil {
-			return false, Classify(err)
+		if err := rows.Scan(&b.Copy, &b.Binary, &b.Filter); err != nil {
+			return Bulk{}, Classify(err)
 		}
 	}
-	return can, Classify(rows.Err())
+	return b, Classify(rows.Err())
 }

@@ -22,7 +22,7 @@ func TestBothSidesNoticeThatTheOtherVanished(t *testing.T) {
 	const bound = 30 * time.Second // 15 s for what is sent and not acknowledged, 19 s for a silent peer
 	for name, wait := range map[string]func(tx *sqldb.Tx) error{
 		"sending": func(tx *sqldb.Tx) error {
-			_, err := tx.CopyIn(t.Context(), "t", []string{"a"}, func(w *sqldb.CopyWriter) error {
+			_, err := tx.CopyIn(t.Context(), sqldb.Load{Table: "t", Columns: []string{"a"}}, func(w *sqldb.CopyWriter) error {
 				for {
 					if err := w.Row([]record.Value{record.OfText(strings.Repeat("x", 1000))}); err != nil {
 						return err

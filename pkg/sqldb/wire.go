@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"net"
+	"sync/atomic"
 )
 
 // wire is what a session receives, and what it sends. It knows where a message ends and hands lib/pq no byte of the next
@@ -13,8 +14,9 @@ type wire struct {
 	sending
 	buffer   []byte // from:to is received and not handed out
 	from, to int
-	left     int   // bytes of the message that is being handed out
-	err      error // to be handed out behind them
+	left     int         // bytes of the message that is being handed out
+	err      error       // to be handed out behind them
+	refused  atomic.Bool // an error of the server has come since a COPY began
 }
 
 // wireBytes is how much is read of a socket at once. PostgreSQL sends 8 KiB at a time, and lib/pq asks for 4.
@@ -58,6 +60,7 @@ func (w *wire) Read(into []byte) (n int, err error) {
 		w.left = headerBytes // where no more comes, lib/pq is to see how little that was
 		if w.have(headerBytes) {
 			w.left = w.size()
+			w.inspect()
 		}
 	}
 	into = into[:min(len(into), w.left)]
@@ -72,6 +75,19 @@ func (w *wire) Read(into []byte) (n int, err error) {
 	}
 	w.left -= n
 	return n, err
+}
+
+// inspect looks at the message that is the next to be handed out.
+func (w *wire) inspect() {
+	switch w.buffer[w.from] {
+	case 'E':
+		w.refused.Store(true)
+	case 'G': // the COPY may be in binary, which is not lib/pq's business: it would refuse to go on
+		if w.have(headerBytes + 1) {
+			w.buffer[w.from+headerBytes] = 0
+		}
+		w.refused.Store(false)
+	}
 }
 
 // row takes the next message where that is a row, and returns what follows its header; it is valid until the next call.

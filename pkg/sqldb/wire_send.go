@@ -16,11 +16,15 @@ type sending struct {
 	early   []byte      // was sent before lib/pq sends it; its answer will come
 	holding bool        // messages wait for the end of a COPY
 	held    net.Buffers // those
+	header  [headerBytes]byte
+	parts   net.Buffers // of a message
 }
 
 // Codes of messages.
 const (
+	copyData  = 'd'
 	copyDone  = 'c'
+	copyFail  = 'f'
 	queryCode = 'Q'
 )
 
@@ -54,6 +58,28 @@ func (w *wire) together(message []byte) error {
 	w.held = all[:0]
 	_, err := all.WriteTo(w.Conn)
 	clear(w.held[:cap(w.held)])
+	return err
+}
+
+// copyData sends rows of a COPY that lib/pq has begun, with what stands before them.
+func (w *wire) copyData(head string, rows []byte) error {
+	w.header[0] = copyData
+	binary.BigEndian.PutUint32(w.header[1:], uint32(4+len(head)+len(rows)))
+	parts := append(w.parts[:0], w.header[:])
+	if head != "" {
+		parts = append(parts, []byte(head))
+	}
+	w.parts = append(parts, rows)
+	all := w.parts
+	_, err := w.parts.WriteTo(w.Conn)
+	clear(all)
+	w.parts = all[:0]
+	return err
+}
+
+// failCopy has the server refuse a COPY that lib/pq has begun.
+func (w *wire) failCopy() error {
+	_, err := w.Conn.Write([]byte{copyFail, 0, 0, 0, 5, 0}) // with no reason, for nobody reads it
 	return err
 }
 

@@ -100,3 +100,17 @@ func TestWireTakesNoRowsFromWhatMayBeEncrypted(t *testing.T) {
 		t.Errorf("got %q (%v)", got, err)
 	}
 }
+
+// lib/pq would refuse a COPY in binary; it hears of a text, and of whatever else the server says as it is.
+func TestWireHidesThatACopyIsBinary(t *testing.T) {
+	t.Parallel()
+	begun := []byte{'G', 0, 0, 0, 9, 1, 0, 1, 0, 1}
+	for _, step := range []int{1, 4, 5, 6, 1000} {
+		w := newWire(&scripted{bytes: slices.Concat(message('N', 3), begun, message('E', 2)), step: step, err: io.EOF}, true)
+		got, err := io.ReadAll(w)
+		want := slices.Concat(message('N', 3), []byte{'G', 0, 0, 0, 9, 0, 0, 1, 0, 1}, message('E', 2))
+		if !bytes.Equal(got, want) || err != nil || !w.refused.Load() {
+			t.Errorf("%d bytes at a time: got %x (%v), refused is %v", step, got, err, w.refused.Load())
+		}
+	}
+}

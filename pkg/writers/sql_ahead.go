@@ -29,7 +29,7 @@ func (a *sqlAhead) Prepare(rows []record.Record) {
 	a.plan.rows, a.plan.format.Location = rows, a.writer.location()
 	a.plan.arena.Reset()
 	e := sqlEntry{sums: -1}
-	a.rows.Fill(len(rows), func(row int, to *sqldb.CopyWriter) error {
+	a.rows.Fill(len(rows), a.binding.load.Binary, func(row int, to *sqldb.CopyWriter) error {
 		e.row = row
 		return a.plan.copyRow(a.binding, &e, to)
 	})

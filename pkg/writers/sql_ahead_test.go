@@ -1,10 +1,13 @@
 package writers
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
+	"batchctl/pkg/batch"
+	"batchctl/pkg/fault"
 	"batchctl/pkg/record"
 	"batchctl/pkg/sqldb"
 )
@@ -61,38 +64,76 @@ func TestRowsThatWereMadeReadyAreThoseThatAreWritten(t *testing.T) {
 		if r.driver != "postgres" {
 			r.Skip("only COPY makes rows ready")
 		}
-		schema := sqlSchema(r, "id:int txt:text n:decimal d:date at:datetime local:datetime yes:bool raw:bytes f:float j:json")
-		r.exec("create table p "+readyTypes, "create table q "+readyTypes)
-		w, other, plain := r.openTable("p"), r.openTable("p"), r.openTable("q")
-		for i, c := range []struct {
-			rows   int
-			by     *sqlTable
-			wanted func(ready int) bool
-		}{
-			{10, w, func(ready int) bool { return ready == 0 }},
-			{10, w, func(ready int) bool { return ready == 10 }},
-			{1, w, func(ready int) bool { return ready == 1 }},
-			{1500, w, func(ready int) bool { return ready > 0 && ready < 1500 }},
-			{300, other, func(ready int) bool { return ready == 0 }},
-			{300, plain, func(ready int) bool { return ready > 0 }}, // of another table
+		for format, types := range map[string]string{"binary": readyTypes, "text": strings.Replace(readyTypes, "txt text", "txt words", 1)} {
+			r.run(format, func(r *sqlRig) {
+				schema := sqlSchema(r, "id:int txt:text n:decimal d:date at:datetime local:datetime yes:bool raw:bytes f:float j:json")
+				r.exec("create domain words as text", "create table p "+types, "create table q "+types)
+				w, other, plain := r.openTable("p"), r.openTable("p"), r.openTable("q")
+				for i, c := range []struct {
+					rows   int
+					by     *sqlTable
+					wanted func(ready int) bool
+				}{
+					{10, w, func(ready int) bool { return ready == 0 }},
+					{10, w, func(ready int) bool { return ready == 10 }},
+					{1, w, func(ready int) bool { return ready == 1 }},
+					{1500, w, func(ready int) bool { return ready > 0 && ready < 1500 }},
+					{300, other, func(ready int) bool { return ready == 0 }},
+					{300, plain, func(ready int) bool { return ready > 0 }}, // of another table
+				} {
+					rows := readyRows(r, schema, i*10000, c.rows)
+					ready, err := r.writeReady(w, c.by, rows)
+					if err != nil || !c.wanted(ready) {
+						r.Fatalf("chunk %d: %d rows were ready (%v)", i, ready, err)
+					}
+					if err := r.commit(plain, rows); err != nil {
+						r.Fatal(err)
+					}
+					plain.proven.Store(plain.bound)
+				}
+				if _, err := r.writeReady(other, w, readyRows(r, schema, 90000, 5)); err != nil { // of another lane
+					r.Fatal(err)
+				}
+				r.write(sqlConf{Table: "q"}, readyRows(r, schema, 90000, 5))
+				r.want("select count(*) n, count(distinct id) ids from p", "2126|2126")
+				r.want("select count(*) n from (select * from p except select * from q) x", "0")
+				r.want("select count(*) from (select * from q except select * from p) x", "0")
+			})
+		}
+	})
+}
+
+// Where a row cannot go in binary the load goes on as text, and knows its rows.
+func TestARowIsNamedBehindOneThatDoesNotGoInBinary(t *testing.T) {
+	eachSQL(t, func(r *sqlRig) {
+		if r.driver != "postgres" {
+			r.Skip("only COPY has a binary format")
+		}
+		for name, c := range map[string]struct{ odd, bad int }{
+			"in the rows that were made ready": {10, 500}, "behind them": {1200, 1300}, "the first": {0, 1}, "the bad one itself": {700, 700}, "before it": {1300, 1200},
 		} {
-			rows := readyRows(r, schema, i*10000, c.rows)
-			ready, err := r.writeReady(w, c.by, rows)
-			if err != nil || !c.wanted(ready) {
-				r.Fatalf("chunk %d: %d rows were ready (%v)", i, ready, err)
-			}
-			if err := r.commit(plain, rows); err != nil {
-				r.Fatal(err)
-			}
-			plain.proven.Store(plain.bound)
+			r.run(name, func(r *sqlRig) {
+				r.exec("create table p (id integer primary key, name text, n numeric(6,2) check (n < 1000))")
+				w, schema := r.openTable("p"), sqlSchema(r, "id name n")
+				lines := sqlLines(1500, "%d|"+strings.Repeat("y", 120)+"|1")
+				if _, err := r.writeReady(w, w, sqlRecords(r, schema, "9999|x|1")); err != nil {
+					r.Fatal(err)
+				}
+				lines[c.odd] = fmt.Sprintf("%d|odd|1e2", 5000+c.odd)
+				good := sqlRecords(r, schema, lines...)
+				lines[c.bad] = fmt.Sprintf("%d|bad|1e3", 5000+c.bad)
+				_, err := r.writeReady(w, w, sqlRecords(r, schema, lines...))
+				var row *batch.RowError
+				if !errors.As(err, &row) || row.Row != c.bad || fault.CodeOf(err) != "23514" {
+					r.Errorf("got %v, want a violated check in row %d", err, c.bad)
+				}
+				r.want("select count(*) from p", "1")
+				if ready, err := r.writeReady(w, w, good); err != nil || w.bound.load.Binary != nil {
+					r.Errorf("%d rows were ready, %v, binary %v", ready, err, w.bound.load.Binary != nil)
+				}
+				r.want("select count(*), sum(n) from p", "1501|1600.00")
+			})
 		}
-		if _, err := r.writeReady(other, w, readyRows(r, schema, 90000, 5)); err != nil { // of another lane
-			r.Fatal(err)
-		}
-		r.write(sqlConf{Table: "q"}, readyRows(r, schema, 90000, 5))
-		r.want("select count(*) n, count(distinct id) ids from p", "2126|2126")
-		r.want("select count(*) n from (select * from p except select * from q) x", "0")
-		r.want("select count(*) from (select * from q except select * from p) x", "0")
 	})
 }
 

@@ -20,6 +20,7 @@ type sqlBinding struct {
 	adding  []int // for each column its index in add, or -1
 	zoned   []bool
 	plain   []bool // the column takes a text as it is
+	load    sqldb.Load
 	dialect sqldb.Dialect
 	lax     bool // the database stores what does not fit its type: check it here
 	texts   map[int]string
@@ -54,6 +55,10 @@ func (w *sqlTable) bind(dialect sqldb.Dialect, schema *record.Schema) (*sqlBindi
 		b.write.Columns = append(b.write.Columns, column)
 		b.plain = append(b.plain, column.Kind == record.Text || !b.lax && column.Kind != record.Bytes)
 		b.zoned = append(b.zoned, strings.Contains(column.Type, "with time zone") || column.Type == "timestamptz")
+	}
+	b.load = sqldb.Load{Table: w.conf.Table, Columns: b.write.Names(), Filter: w.bulk.Filter}
+	if w.bulk.Binary && !w.texts {
+		b.load.Binary = sqldb.BinaryTypes(b.write.Columns)
 	}
 	return b, b.finish(w.conf)
 }

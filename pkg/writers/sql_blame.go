@@ -18,7 +18,7 @@ const sectionRows = 500
 // runner divides the rows, or calls Blame. Statements are run in sections, and a section that fails is searched at once.
 func (w *sqlTable) attempt(ctx context.Context, tx *sqldb.Tx) error {
 	n := len(w.plan.order)
-	if w.bulk && !w.single() {
+	if w.bulk.Copy && !w.single() {
 		return w.load(ctx, tx, 0, n)
 	}
 	return nested(ctx, tx, func() error {

@@ -21,7 +21,8 @@ type sqlTable struct {
 
 	columns []sqldb.Column // of the table; nil: there is none yet
 	made    bool           // the table was made in this transaction
-	bulk    bool           // COPY may be used
+	bulk    sqldb.Bulk     // what COPY may do
+	texts   bool           // it met a value that is not sent in binary
 	unique  bool           // the key names at most one row
 	wrote   bool
 
@@ -80,10 +81,10 @@ func (w *sqlTable) look(ctx context.Context, q sqldb.Querier) error {
 	if err != nil {
 		return err
 	}
-	if w.bulk, err = sqldb.CanBulkLoad(ctx, q, w.conf.Table); err != nil {
+	if w.bulk, err = sqldb.BulkOf(ctx, q, w.conf.Table); err != nil {
 		return err
 	}
-	w.bulk = w.bulk && w.conf.Bulk != "never"
+	w.bulk.Copy = w.bulk.Copy && w.conf.Bulk != "never"
 	w.columns = columns
 	return w.checkKey(ctx, q)
 }

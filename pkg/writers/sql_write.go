@@ -85,7 +85,7 @@ func (w *sqlTable) apply(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
 	switch {
 	case w.single():
 		return w.runEach(ctx, tx, lo, hi)
-	case w.bulk:
+	case w.bulk.Copy:
 		return w.load(ctx, tx, lo, hi)
 	}
 	return w.runBatches(ctx, tx, lo, hi)
@@ -100,35 +100,70 @@ func (w *sqlTable) single() bool {
 // load sends the rows with COPY.
 func (w *sqlTable) load(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
 	var bad *batch.RowError
+	before := 0 // rows that the server does not count
 	feed := func(to *sqldb.CopyWriter) error {
-		from := lo
-		if w.ahead.holds(w.bound) && hi-lo == len(w.plan.rows) {
-			if err := to.Encoded(&w.ahead.rows); err != nil {
-				return err
-			}
-			from = w.ahead.rows.Rows()
-		}
-		for i := from; i < hi; i++ {
-			if err := w.plan.copyRow(w.bound, &w.plan.order[i], to); err != nil {
-				errors.As(err, &bad)
-				return err
-			}
-		}
-		return nil
+		err := w.feed(to, lo, hi)
+		errors.As(err, &bad)
+		before = int(to.Before())
+		return err
 	}
-	if w.ended != nil && w.bound.write.Mode == sqldb.Insert && w.conf.ExpectRows == 0 {
+	blame := func(err error) error { return w.blameLine(err, bad, lo+before, hi) }
+	if w.bound.write.Mode != sqldb.Insert {
+		n, err := tx.Merge(ctx, w.bound.write, feed)
+		if err = blame(err); err != nil {
+			return err
+		}
+		return w.checkCount(n, lo, hi)
+	}
+	last := w.ended != nil && w.conf.ExpectRows == 0
+	if last && !w.texts && !tx.TakesBinary() {
+		w.asTexts()
+	}
+	load := w.bound.load
+	load.Rows = hi - lo
+	if last {
 		w.proven.Store(w.bound)
 		ended := w.ended
-		return tx.CopyLast(ctx, w.bound.write.Table, w.bound.write.Names(), feed, func(err error) error {
+		return tx.CopyLast(ctx, load, feed, func(err error) error {
 			ended()
-			return w.blameLine(err, bad, lo, hi)
+			return blame(err)
 		})
 	}
-	n, err := tx.Merge(ctx, w.bound.write, feed)
-	if err = w.blameLine(err, bad, lo, hi); err != nil {
+	n, err := tx.CopyIn(ctx, load, feed)
+	if err = blame(err); err != nil {
 		return err
 	}
 	return w.checkCount(n, lo, hi)
+}
+
+// feed writes the rows from lo to hi.
+func (w *sqlTable) feed(to *sqldb.CopyWriter, lo, hi int) error {
+	if w.ahead.holds(w.bound) && hi-lo == len(w.plan.rows) {
+		sent, err := to.Encoded(&w.ahead.rows)
+		if err != nil {
+			return err
+		}
+		lo += sent
+	}
+	for i := lo; i < hi; i++ {
+		err := w.plan.copyRow(w.bound, &w.plan.order[i], to)
+		if err == sqldb.ErrAgain {
+			w.asTexts()
+			err = w.plan.copyRow(w.bound, &w.plan.order[i], to)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asTexts has the rows sent as text from here on: where one has a value that is not sent in binary, others will, and other
+// transactions are like this one.
+func (w *sqlTable) asTexts() {
+	bound := *w.bound // others may look at it
+	bound.load.Binary = nil
+	w.bound, w.texts = &bound, true
 }
 
 // blameLine finds the row that COPY has failed with, of those from lo to hi; bad is one that was not sent.
