@@ -24,7 +24,7 @@ type copier interface {
 type Load struct {
 	Table   string
 	Columns []string
-	Binary  []BinaryType // of the columns: CopyLast may send rows as PostgreSQL keeps them; nil: as text
+	Binary  []BinaryType // of the columns: rows are sent as PostgreSQL keeps them, where nothing is encrypted; nil: as text
 	Filter  bool         // the statement may have a filter (BulkOf)
 	Rows    int          // how many there are, about
 }
@@ -80,14 +80,14 @@ func (tx *Tx) copyIn(ctx context.Context, load Load, feed func(w *CopyWriter) er
 	if !tx.Dialect().BulkLoad() {
 		return 0, fault.New(fault.Internal, "COPY is PostgreSQL's, and %s is not", c.db.Name())
 	}
-	left := ended != nil && c.plain
-	if !left {
-		load.Binary = nil // CommitWith looks whether columns are still of these types
+	if !c.plain {
+		load.Binary = nil // lib/pq sends no other than text
 	}
 	if err := c.enterCopy(ctx, load.sql(load.Binary)); err != nil {
 		return 0, err
 	}
-	w := &CopyWriter{load: load, types: load.Binary, left: left, buffer: c.copyBuffer[:0]}
+	c.remember(&load)
+	w := &CopyWriter{load: load, types: load.Binary, left: ended != nil && c.plain, buffer: c.copyBuffer[:0]}
 	rawErr := c.conn.Raw(func(dc any) error {
 		w.session = dc.(*session)
 		rows, err = w.session.copyIn(ctx, w, feed)

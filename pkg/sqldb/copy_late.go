@@ -60,7 +60,7 @@ func (c *Conn) unmark() {
 // ends tx, or by whatever else is done in tx. Its error is returned there, and nothing that comes behind it is done. ended
 // is called in CopyLast or there: it is told how the COPY ended, and returns the error that is returned.
 func (tx *Tx) CopyLast(ctx context.Context, load Load, feed func(w *CopyWriter) error, ended func(error) error) error {
-	if !tx.mayLeave() {
+	if !tx.leavesEnds || tx.depth > 0 {
 		_, err := tx.CopyIn(ctx, load, feed)
 		return ended(err)
 	}
@@ -71,25 +71,18 @@ func (tx *Tx) CopyLast(ctx context.Context, load Load, feed func(w *CopyWriter) 
 	return ended(err)
 }
 
-func (tx *Tx) mayLeave() bool { return tx.leavesEnds && tx.depth == 0 }
+// TakesBinary reports whether rows are sent in binary.
+func (tx *Tx) TakesBinary() bool { return tx.conn.plain }
 
-// TakesBinary reports whether CopyLast sends rows in binary.
-func (tx *Tx) TakesBinary() bool { return tx.mayLeave() && tx.conn.plain }
-
-// endLate ends a COPY that was left, where there is one, for something other than CommitWith, which looks itself whether
-// its columns are as they were.
+// endLate ends a COPY that was left, where there is one.
 func (c *Conn) endLate(ctx context.Context) error {
 	late := c.late
 	if late == nil {
 		return nil
 	}
 	c.late = nil
-	err := late.ended(c.db.locate(c.insist(ctx, func(s *session) error {
+	return late.ended(c.db.locate(c.insist(ctx, func(s *session) error {
 		_, err := s.endCopy(late.writer)
 		return err
 	})))
-	if load := &late.writer.load; err == nil && load.Binary != nil {
-		err = c.insist(ctx, func(s *session) error { return s.checkTypes(load) })
-	}
-	return err
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/lib/pq"
 
@@ -14,7 +15,43 @@ import (
 // Rows in binary are read as the types that their columns had when BinaryTypes looked. Had a column another type by now its bytes
 // may still be taken, and mean something else. While a COPY's transaction lasts nobody can change a column; so that none
 // of them commits behind a change, the statement that is sent with its COMMIT (session.commitWith) is planned together
-// with the columns: PostgreSQL refuses a prepared statement whose columns have got other types (plancache.c).
+// with the columns: PostgreSQL refuses a prepared statement whose columns have got other types (plancache.c). A plain COMMIT
+// is sent when the catalogue was asked.
+
+// remember notes a load in binary of the transaction.
+func (c *Conn) remember(load *Load) {
+	known := func(l *Load) bool { return l.Table == load.Table && slices.Equal(l.Columns, load.Columns) }
+	if load.Binary != nil && !slices.ContainsFunc(c.loaded, known) {
+		c.loaded = append(c.loaded, load)
+	}
+}
+
+// checkLoaded returns an error where columns of some loads in binary are not of their types.
+func (c *Conn) checkLoaded(ctx context.Context, loads []*Load) error {
+	for _, l := range loads {
+		if err := c.insist(ctx, func(s *session) error { return s.checkTypes(l) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadToCheck returns what was loaded in binary into one table, for the statement that ends the transaction; nil where
+// nothing was. Others are looked at here.
+func (c *Conn) loadToCheck(ctx context.Context) (*Load, error) {
+	if len(c.loaded) == 0 {
+		return nil, nil
+	}
+	if others := c.loaded[1:]; len(others) > 0 {
+		if err := c.endLate(ctx); err != nil {
+			return nil, err
+		}
+		if err := c.checkLoaded(ctx, others); err != nil {
+			return nil, err
+		}
+	}
+	return c.loaded[0], nil
+}
 
 // shape is a query without rows whose columns are those of the load.
 func (l *Load) shape() string {

@@ -22,11 +22,8 @@ func isNotOne(err error) bool {
 // commitWith runs a statement, COMMIT, and BEGIN for what comes next in one message. In a transaction that has failed the
 // statement fails, and COMMIT is not reached. A COPY that will come next is sent with it; begun says which.
 // late is a COPY that is to be ended with it: where that fails its writer has the error, and nothing was committed.
-func (s *session) commitWith(query string, args []any, late *lateCopy, next string) (begun string, err error) {
-	load := (*Load)(nil)
-	if late != nil && late.writer.load.Binary != nil {
-		load = &late.writer.load
-	}
+// load is what was loaded in binary, nil where nothing was.
+func (s *session) commitWith(query string, args []any, load *Load, late *lateCopy, next string) (begun string, err error) {
 	key := planKey(query, load)
 	if _, known := s.plans[key]; late != nil && !known {
 		if err := s.endLate(late); err != nil {

@@ -20,6 +20,7 @@ type Tx struct {
 	orphans    *orphans        // of the first CheckDeferred; SQLite
 	immediate  bool            // constraints are checked at once, until the end; PostgreSQL
 	staged     map[string]bool // staging tables used
+	loads      []int           // for each savepoint how many loads in binary there were before it
 	leavesEnds bool            // CopyLast may leave its COPY to the end; PostgreSQL
 }
 
@@ -30,7 +31,7 @@ func (c *Conn) Begin(ctx context.Context) (*Tx, error) {
 		return c.begin(ctx, "begin immediate")
 	}
 	if ctx.Err() == nil && !c.open && c.takeAhead() {
-		c.open, c.first, c.lead = true, true, ""
+		c.open, c.first, c.lead, c.loaded = true, true, "", c.loaded[:0]
 		return &Tx{conn: c}, nil
 	}
 	tx, err := c.begin(ctx, beginPostgres)
@@ -65,7 +66,7 @@ func (c *Conn) begin(ctx context.Context, statement string) (*Tx, error) {
 	if err := c.command(ctx, statement); err != nil {
 		return nil, err
 	}
-	c.open, c.lead = true, ""
+	c.open, c.lead, c.loaded = true, "", c.loaded[:0]
 	return &Tx{conn: c}, nil
 }
 
@@ -114,6 +115,9 @@ func (tx *Tx) Commit(ctx context.Context) error {
 		return Classify(driver.ErrBadConn)
 	}
 	if err := c.endLate(ctx); err != nil {
+		return err
+	}
+	if err := c.checkLoaded(ctx, c.loaded); err != nil {
 		return err
 	}
 	err := c.commit(ctx)
@@ -225,6 +229,7 @@ func (tx *Tx) Savepoint(ctx context.Context) error {
 	err := tx.conn.command(ctx, "savepoint "+savepoint(tx.depth+1))
 	if err == nil {
 		tx.depth++
+		tx.loads = append(tx.loads, len(tx.conn.loaded))
 	}
 	return err
 }
@@ -235,6 +240,7 @@ func (tx *Tx) RollbackTo(ctx context.Context) error {
 		return fault.New(fault.Internal, "rollback to a savepoint that was never set")
 	}
 	tx.forgetStages()
+	tx.conn.loaded = tx.conn.loaded[:tx.loads[tx.depth-1]]
 	return tx.conn.command(ctx, "rollback to savepoint "+savepoint(tx.depth))
 }
 
@@ -246,6 +252,7 @@ func (tx *Tx) Release(ctx context.Context) error {
 	err := tx.conn.command(ctx, "release savepoint "+savepoint(tx.depth))
 	if err == nil {
 		tx.depth--
+		tx.loads = tx.loads[:tx.depth]
 	}
 	return err
 }

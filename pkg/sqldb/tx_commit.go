@@ -78,6 +78,10 @@ func (tx *Tx) CommitWith(ctx context.Context, query string, args ...any) (change
 	if c.broken {
 		return false, Classify(driver.ErrBadConn)
 	}
+	load, err := c.loadToCheck(ctx)
+	if err != nil {
+		return false, err
+	}
 	late := c.late
 	c.late = nil
 	if late == nil {
@@ -87,7 +91,7 @@ func (tx *Tx) CommitWith(ctx context.Context, query string, args ...any) (change
 	}
 	copying := ""
 	err = c.insist(ctx, func(s *session) (err error) {
-		copying, err = s.commitWith(query, args, late, c.lead)
+		copying, err = s.commitWith(query, args, load, late, c.lead)
 		c.broken = c.broken || err != nil && len(s.wire.early) > 0 || fault.CodeOf(err) == columnsChanged // its statement is of no use
 		return err
 	})

@@ -106,7 +106,7 @@ func (w *sqlTable) Blame(ctx context.Context, rows []record.Record, why error) e
 		return why
 	}
 	defer func() { _ = tx.Rollback(ctx) }()
-	defer w.forget()
+	defer w.forget(why)
 	defer func() { w.plan.rows = nil }() // they are the caller's
 	if tx.CheckDeferred(ctx) != nil || w.prepare(ctx, tx, rows) != nil {
 		return why

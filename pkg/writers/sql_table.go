@@ -43,8 +43,8 @@ type sqlState struct {
 // Connection returns the name of the database that the writer writes into.
 func (w *sqlTable) Connection() string { return w.conf.Connection }
 
-// Open looks the table up. Where rows of this step have been committed and the table is gone, a restart would load the
-// rest into a new one; that is refused.
+// Open looks the table up, unless the writer knows it and is opened again because of bad rows. Where rows of this step have
+// been committed and the table is gone, a restart would load the rest into a new one; that is refused.
 func (w *sqlTable) Open(ctx context.Context, from batch.State) error {
 	var state sqlState
 	if len(from) > 0 {
@@ -56,11 +56,15 @@ func (w *sqlTable) Open(ctx context.Context, from batch.State) error {
 		return fault.Wrap(fault.Environment, batch.ErrNotRestartable, "this step has written rows into table %s, and is to go on in table %s", state.Table, w.conf.Table).
 			WithCode("table_changed").WithHint("put table back as it was, or begin again with --fresh, which leaves the rows that are there")
 	}
+	known := w.columns != nil && !w.conf.Create // a table that was made may be undone
+	w.made, w.wrote = false, state.Wrote
+	if known {
+		return nil
+	}
 	db, err := w.env.Connect(w.conf.Connection)
 	if err != nil {
 		return err
 	}
-	w.made, w.wrote = false, state.Wrote
 	if err := w.look(ctx, db); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (w *sqlTable) Write(ctx context.Context, tx batch.Tx, rows []record.Record)
 		err = w.attempt(ctx, target)
 	}
 	if err != nil {
-		w.forget()
+		w.forget(err)
 		return err
 	}
 	w.wrote = true
@@ -49,10 +49,11 @@ func sqlTransaction(tx batch.Tx) (*sqldb.Tx, error) {
 	return nil, fault.New(fault.Internal, "the sql writer was called without a transaction of its database")
 }
 
-// forget drops what may not hold any more once the attempt is rolled back: a table that was made in it.
-func (w *sqlTable) forget() {
+// forget drops what may not hold any more once the attempt is rolled back: a table that was made in it, or that it may have
+// failed because of.
+func (w *sqlTable) forget(err error) {
 	w.bound = nil
-	if w.made {
+	if w.made || !fault.ClassOf(err).Data() {
 		w.columns, w.made = nil, false
 	}
 }
@@ -115,18 +116,20 @@ func (w *sqlTable) load(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
 		}
 		return w.checkCount(n, lo, hi)
 	}
-	last := w.ended != nil && w.conf.ExpectRows == 0
-	if last && !w.texts && !tx.TakesBinary() {
+	if !w.texts && !tx.TakesBinary() {
 		w.asTexts()
 	}
 	load := w.bound.load
 	load.Rows = hi - lo
-	if last {
+	if w.ended != nil && w.conf.ExpectRows == 0 {
 		w.proven.Store(w.bound)
 		ended := w.ended
 		return tx.CopyLast(ctx, load, feed, func(err error) error {
 			ended()
-			return blame(err)
+			if err = blame(err); err != nil {
+				w.forget(err)
+			}
+			return err
 		})
 	}
 	n, err := tx.CopyIn(ctx, load, feed)

@@ -1,6 +1,7 @@
 package sqltest
 
 import (
+	"errors"
 	"net"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +13,7 @@ func (p *Proxy) Blackhole() error {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	for c := range p.conns {
-		if err := dropPackets(c.(*net.TCPConn)); err != nil {
+		if err := dropPackets(c.(*net.TCPConn)); err != nil && !errors.Is(err, net.ErrClosed) { // it may just have ended
 			return err
 		}
 	}
