@@ -43,6 +43,12 @@ func twoDigits(s string) int {
 	return int(tens)*10 + int(ones)
 }
 
+// DaysTo reads 2006-01-02 as days since 1970-01-01. The year 0 is that before 0001 (ISO 8601).
+func DaysTo(date string) (days int64, ok bool) {
+	days, rest, ok := cutDate(date)
+	return days, ok && rest == ""
+}
+
 // cutDate reads 2006-01-02 at the beginning of s, as days since 1970-01-01.
 func cutDate(s string) (days int64, rest string, ok bool) {
 	if len(s) < 10 || s[4] != '-' || s[7] != '-' {

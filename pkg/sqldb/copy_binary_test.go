@@ -280,6 +280,20 @@ func TestOtherTypesAreNotBinary(t *testing.T) {
 	}
 }
 
+// A session goes on with a table that was changed between two loads.
+func TestASessionLoadsATableThatWasChangedSince(t *testing.T) {
+	t.Parallel()
+	a := newAhead(t)
+	mustExec(t, a.db, "drop trigger counted on done")
+	for _, kind := range []string{"integer", "real", "bigint", "date"} {
+		mustExec(t, a.db, "alter table done drop n, add n "+kind)
+		tx := begin(t, a.c)
+		a.leave(tx, map[bool]string{true: "2026-11-22", false: "7"}[kind == "date"])
+		a.commit(tx)
+	}
+	wantTexts(t, a.db, "select n::text from done where n is not null", "2026-11-22")
+}
+
 // changing loads a row into done, then does something before the next one is committed.
 func changing(t *testing.T, a *ahead, twice bool, change string) error {
 	t.Helper()

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"strings"
+
+	"batchctl/pkg/record"
 )
 
 // longestNumeric bounds the digits of a number that is sent in binary. PostgreSQL takes more.
@@ -130,34 +132,11 @@ func offsetOf(s string) (seconds int64, ok bool) {
 	return seconds, hours <= 15 && minutes <= 59
 }
 
-// dayOf returns the days from 2000-01-01 to a day in the form 2006-01-02.
+// dayOf returns the days from 2000-01-01 to a day in the form 2006-01-02. PostgreSQL knows no year 0.
 func dayOf(s string) (days int64, ok bool) {
-	if !isoDate(s) {
-		return 0, false
-	}
-	year, month, day := pair(s)*100+pair(s[2:]), pair(s[5:]), pair(s[8:])
-	if year == 0 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
-		return 0, false
-	}
-	// The year begins in March here, so that a leap day is its last one, and months before one are 30.6 days on average.
-	if month -= 3; month < 0 {
-		month, year = month+12, year-1
-	}
-	const to2000 = 1999*365 + 1999/4 - 1999/100 + 1999/400 + (306*10+5)/10 // in March's years: 1999-03-01 is 306 days before 2000-01-01
-	return int64(year*365+year/4-year/100+year/400+(month*306+5)/10+day-1) - to2000, true
-}
-
-func daysIn(year, month int) int {
-	switch month {
-	case 2:
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			return 29
-		}
-		return 28
-	case 4, 6, 9, 11:
-		return 30
-	}
-	return 31
+	const to2000 = 10957 // from 1970-01-01
+	days, ok = record.DaysTo(s)
+	return days - to2000, ok && s[:4] != "0000"
 }
 
 // appendUUID appends a UUID in the form of RFC 9562.

@@ -61,8 +61,10 @@ func (l *Load) shape() string {
 // columnsChanged is the code of the error of a load whose columns have other types than when it was prepared.
 const columnsChanged = "columns_changed"
 
+// changed is an error that may not come again: a session that has loaded the table before it was changed cannot load it once more,
+// another one can.
 func (l *Load) changed() error {
-	return fault.New(fault.Environment, "columns of table %s were changed while rows were loaded into it", l.Table).
+	return fault.New(fault.Transient, "columns of table %s were changed while rows were loaded into it", l.Table).
 		WithCode(columnsChanged).WithHint("nothing of this chunk was committed; batchctl restart goes on with the columns as they are now")
 }
 

@@ -105,7 +105,7 @@ func planKey(query string, load *Load) string {
 	if load == nil {
 		return query
 	}
-	return query + "\n" + load.shape()
+	return query + "\n" + load.shape() + "\n" + fmt.Sprint(load.Binary)
 }
 
 // plan prepares a statement on the server, once for the life of the session, so that it fails unless it changes one row, or
