@@ -1,8 +1,11 @@
 package config
 
 import (
+	"encoding/json"
+	"maps"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +41,34 @@ func QuerySecrets(address string) (found []string) {
 		found = append(found, value)
 		if plain, err := url.QueryUnescape(value); err == nil && plain != value {
 			found = append(found, plain)
+		}
+	}
+	return found
+}
+
+// BodySecrets returns the secrets in the body of a request, JSON or a form: texts behind names for which SecretQuery says so, and
+// ***, which is what is left of one.
+func BodySecrets(body string) []string {
+	var value any
+	if json.Unmarshal([]byte(body), &value) != nil {
+		return QuerySecrets("?" + strings.TrimSpace(body))
+	}
+	return jsonSecrets("", value, nil)
+}
+
+func jsonSecrets(name string, value any, found []string) []string {
+	switch v := value.(type) {
+	case string:
+		if v == Hidden || !strings.Contains(v, "${") && SecretQuery(name, v) {
+			found = append(found, v)
+		}
+	case []any:
+		for _, item := range v {
+			found = jsonSecrets(name, item, found)
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			found = jsonSecrets(key, v[key], found)
 		}
 	}
 	return found

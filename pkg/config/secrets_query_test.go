@@ -41,3 +41,19 @@ func TestSecretsOfAQueryAreFoundAsTheyStandAndAsTheyAre(t *testing.T) {
 		}
 	}
 }
+
+func TestSecretsOfABodyAreFound(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string][]string{
+		"":           nil,
+		"token hush": nil,
+		"grant_type=client_credentials&client_secret=a%2Fb\n":                           {"a%2Fb", "a/b"},
+		`{"client_secret": "a\"b", "day": "x", "sub": [{"tokens": [1], "token": "c"}]}`: {`a"b`, "c"},
+		`{"token": ["d", "${env.T}", 7, null], "key": "orders"}`:                        {"d"},
+		`[{"other": "***"}]`: {"***"},
+	} {
+		if got := config.BodySecrets(body); !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", body, got, want)
+		}
+	}
+}

@@ -25,12 +25,12 @@ func writtenSecrets(root config.Node) []string {
 	for _, step := range stepNodes(steps) {
 		tasklet, _ := step.Get(string(TaskletStep))
 		addKept(tasklet, add)
-		query, _ := tasklet.Get("query")
-		for _, p := range query.Pairs() {
-			if config.SecretQuery(p.Name, p.Value.Text()) {
-				add(p.Value)
-			}
+		for _, key := range []string{"query", "json"} {
+			values, _ := tasklet.Get(key)
+			addNamed("", values, add)
 		}
+		body, _ := tasklet.Get("body")
+		found = append(found, config.BodySecrets(body.Text())...)
 		address, _ := tasklet.Get("url")
 		found = append(found, config.QuerySecrets(address.Text())...)
 		if u, err := url.Parse(address.Text()); err == nil && u.User != nil {
@@ -52,6 +52,24 @@ func addKept(component config.Node, add func(config.Node)) {
 			if config.SecretVariable(p.Name) {
 				add(p.Value)
 			}
+		}
+	}
+}
+
+// addNamed adds the texts in values for whose names config.SecretQuery says that they are secrets.
+func addNamed(name string, values config.Node, add func(config.Node)) {
+	switch values.Kind() {
+	case config.List:
+		for _, item := range values.Items() {
+			addNamed(name, item, add)
+		}
+	case config.Mapping:
+		for _, p := range values.Pairs() {
+			addNamed(p.Name, p.Value, add)
+		}
+	default:
+		if config.SecretQuery(name, values.Text()) {
+			add(values)
 		}
 	}
 }

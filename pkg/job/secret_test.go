@@ -17,6 +17,10 @@ steps:
       password: hush-password
       query: {api_key: hush-key, sort_key: day, key: orders, signature: 'hush''s signature of 2026', access_token: "${env.TOKEN}"}
       headers: {Authorization: Bearer hush-header, Accept: text/csv, X-Api-Key: "${env.API_KEY}"}
+  - name: send
+    tasklet: {type: http, url: "http://localhost/", json: {day: 2026-11-20, login: {client_secret: hush-json, token: [hush-one, "${env.TOKEN}"]}}}
+  - name: login
+    tasklet: {type: http, url: "http://localhost/", body: grant_type=password&password=hush%2Fform&scope=all}
   - name: run
     tasklet: {type: exec, command: [x], env: {API_TOKEN: hush-token, COLOUR: red}}
 `).StoredText()
@@ -24,7 +28,7 @@ steps:
 		t.Errorf("a secret is stored:\n%s", got)
 	}
 	for _, kept := range []string{"example.com/a", "Accept: text/csv", "${env.API_KEY}", "COLOUR: red", "user: me",
-		"?page=7&subscription-key=***&pwd=${params.p}", "sort_key: day", "key: orders", "access_token: \"${env.TOKEN}\""} {
+		"?page=7&subscription-key=***&pwd=${params.p}", "sort_key: day", "key: orders", "day: 2026-11-20", "grant_type=password&password=***&scope=all", "access_token: \"${env.TOKEN}\""} {
 		if !strings.Contains(got, kept) {
 			t.Errorf("%q is gone:\n%s", kept, got)
 		}

@@ -49,5 +49,13 @@ func hideRequest(env *catalog.Env, conf *httpConf) error {
 			wrong.Add(hide(env, p.Name+" in query", value))
 		}
 	}
+	for _, secret := range config.BodySecrets(conf.Body) {
+		wrong.Add(hide(env, "a secret in body", secret))
+	}
+	if conf.JSON != nil {
+		for _, secret := range config.BodySecrets(string(*conf.JSON)) {
+			wrong.Add(hide(env, "a secret in json", secret))
+		}
+	}
 	return wrong.Err()
 }

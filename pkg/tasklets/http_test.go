@@ -222,6 +222,8 @@ func TestSecretsThatWereNotRecordedAreAskedFor(t *testing.T) {
 			"{url: 'http://a:***@127.0.0.1:1/'}":                            "the password in url stood",
 			"{url: 'http://127.0.0.1:1/?x=1&token=***'}":                    "a secret in url stood",
 			"{url: 'http://127.0.0.1:1/', query: {x: 1, key: '***'}}":       "key in query stood",
+			"{url: 'http://127.0.0.1:1/', body: 'a=b&token=***'}":           "a secret in body stood",
+			"{url: 'http://127.0.0.1:1/', json: {a: [{b: '***'}]}}":         "a secret in json stood",
 			"{url: 'http://127.0.0.1:1/', headers: {Authorization: '***'}}": "header Authorization stood",
 		},
 		"exec": {"{command: [true], env: {API_TOKEN: '***'}}": "variable API_TOKEN stood"},
