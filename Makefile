@@ -7,10 +7,10 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || true)
 LDFLAGS     := -s -w -X batchctl/cmd.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TESTFLAGS   ?=
-export BENCH # words for the program: a shell would take ^(a|b) for its own
 FUZZTIME    ?= 5s
 KILLS       ?= 200
 BENCH       ?= -update docs/performance.md
+export BENCH # words for the program: a shell would take ^(a|b) for its own
 GOBENCH     ?= .
 COUNT       ?= 1
 
