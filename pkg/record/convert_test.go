@@ -94,15 +94,26 @@ func TestISOReadingAgreesWithTheStandardLibrary(t *testing.T) {
 	}
 }
 
+// RFC 3339, 5.6: hours of an offset end with 23, minutes with 59. The standard library reads one more of each, as what it comes to.
+func TestOffsetsThatAreNone(t *testing.T) {
+	t.Parallel()
+	for _, offset := range []string{"+00:60", "-24:00", "+24", "+0060", "+1:00", "+01:0", "09:00", "+0a:00"} {
+		var v Value
+		if text := "2024-02-29T13:05:06" + offset; v.setISO(text) {
+			t.Errorf("%s is read as %v", text, v.Time())
+		}
+	}
+}
+
 func FuzzDateTime(f *testing.F) {
-	for _, s := range []string{"2024-02-29T13:05:06Z", "2024-02-29 13:05", "2024-02-30", "2024-02-29T13:05:06.5+0900"} {
+	for _, s := range []string{"0000-01-01T00:00:00+00:60", "2024-02-29T13:05:06-24:00", "2024-02-29T13:05:06Z", "2024-02-29 13:05", "2024-02-30", "2024-02-29T13:05:06.5+0900"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		want, err := time.Parse(time.RFC3339Nano, s)
 		var v Value
 		ok := v.setISO(s)
-		if err == nil && !strings.Contains(s, ",") && len(s) <= 35 && s[len(s)-1] != 'z' && digitsIn(afterPoint(s)) <= 9 && s[11:19] == want.Format("15:04:05") {
+		if err == nil && isStrict(s, want) {
 			if !ok || !v.Time().Equal(want) {
 				t.Fatalf("%q = %v, %v, want %v", s, v.Time(), ok, want)
 			}
@@ -115,6 +126,13 @@ func FuzzDateTime(f *testing.F) {
 			}
 		}
 	})
+}
+
+// isStrict reports whether a text that the standard library reads as a time is one of RFC 3339, with nanoseconds at most.
+func isStrict(s string, read time.Time) bool {
+	zone := strings.Replace(s, "Z", "+00:00", 1)
+	return !strings.Contains(s, ",") && len(s) <= 35 && digitsIn(afterPoint(s)) <= 9 && s[11:19] == read.Format("15:04:05") &&
+		strings.HasSuffix(zone, read.Format("-07:00")) && !strings.HasPrefix(zone[len(zone)-5:], "24")
 }
 
 func afterPoint(s string) string {
