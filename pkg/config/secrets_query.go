@@ -50,10 +50,13 @@ func QuerySecrets(address string) (found []string) {
 // ***, which is what is left of one.
 func BodySecrets(body string) []string {
 	var value any
-	if json.Unmarshal([]byte(body), &value) != nil {
-		return QuerySecrets("?" + strings.TrimSpace(body))
+	if json.Unmarshal([]byte(body), &value) == nil {
+		return jsonSecrets("", value, nil)
 	}
-	return jsonSecrets("", value, nil)
+	if body = strings.TrimSpace(body); strings.ContainsAny(body, " \t\r\n") { // a form has none (WHATWG URL Standard, 5.2)
+		return nil
+	}
+	return QuerySecrets("?" + body)
 }
 
 func jsonSecrets(name string, value any, found []string) []string {

@@ -47,6 +47,7 @@ func TestSecretsOfABodyAreFound(t *testing.T) {
 	for body, want := range map[string][]string{
 		"":           nil,
 		"token hush": nil,
+		"Dear all,\nthe token=hush is in use, as a=b&password=c\n":                      nil,
 		"grant_type=client_credentials&client_secret=a%2Fb\n":                           {"a%2Fb", "a/b"},
 		`{"client_secret": "a\"b", "day": "x", "sub": [{"tokens": [1], "token": "c"}]}`: {`a"b`, "c"},
 		`{"token": ["d", "${env.T}", 7, null], "key": "orders"}`:                        {"d"},

@@ -29,9 +29,10 @@ func writtenSecrets(root config.Node) []string {
 			values, _ := tasklet.Get(key)
 			addNamed("", values, add)
 		}
-		body, _ := tasklet.Get("body")
-		found = append(found, config.BodySecrets(body.Text())...)
-		address, _ := tasklet.Get("url")
+		address, isRequest := tasklet.Get("url")
+		if body, ok := tasklet.Get("body"); ok && isRequest { // that of a mail is for people
+			found = append(found, config.BodySecrets(body.Text())...)
+		}
 		found = append(found, config.QuerySecrets(address.Text())...)
 		if u, err := url.Parse(address.Text()); err == nil && u.User != nil {
 			if password, set := u.User.Password(); set {

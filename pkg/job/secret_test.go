@@ -21,6 +21,8 @@ steps:
     tasklet: {type: http, url: "http://localhost/", json: {day: 2026-11-20, login: {client_secret: hush-json, token: [hush-one, "${env.TOKEN}"]}}}
   - name: login
     tasklet: {type: http, url: "http://localhost/", body: grant_type=password&password=hush%2Fform&scope=all}
+  - name: tell
+    tasklet: {type: mail, server: "localhost:25", from: a@b.c, to: d@e.f, subject: x, body: token=spoken}
   - name: run
     tasklet: {type: exec, command: [x], env: {API_TOKEN: hush-token, COLOUR: red}}
 `).StoredText()
@@ -28,7 +30,7 @@ steps:
 		t.Errorf("a secret is stored:\n%s", got)
 	}
 	for _, kept := range []string{"example.com/a", "Accept: text/csv", "${env.API_KEY}", "COLOUR: red", "user: me",
-		"?page=7&subscription-key=***&pwd=${params.p}", "sort_key: day", "key: orders", "day: 2026-11-20", "grant_type=password&password=***&scope=all", "access_token: \"${env.TOKEN}\""} {
+		"?page=7&subscription-key=***&pwd=${params.p}", "sort_key: day", "key: orders", "day: 2026-11-20", "body: token=spoken", "grant_type=password&password=***&scope=all", "access_token: \"${env.TOKEN}\""} {
 		if !strings.Contains(got, kept) {
 			t.Errorf("%q is gone:\n%s", kept, got)
 		}
