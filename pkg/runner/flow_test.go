@@ -456,6 +456,40 @@ func TestLoopWithoutAnEndIsFound(t *testing.T) {
 	}
 }
 
+// cut is a repository whose caller is ended, by a second signal, when a step has just been recorded.
+type cut struct {
+	*diary
+	end func()
+}
+
+func (c cut) StartStep(ctx context.Context, s *batch.StepExecution) error {
+	defer c.end()
+	return c.diary.StartStep(ctx, s)
+}
+
+func (c cut) SaveStep(ctx context.Context, s *batch.StepExecution) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return c.diary.SaveStep(ctx, s)
+}
+
+func TestStepThatIsCutShortWhenItBeginsIsNotLeftBegun(t *testing.T) {
+	t.Parallel()
+	d := &diary{}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r := &Runner{Repository: cut{d, func() { cancel(batch.ErrStopped) }}, Observer: &events{}, Now: time.Now, After: time.After, Stop: make(chan struct{})}
+	wait := func(ctx context.Context) error {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	d.answers = map[string][]any{"a": {wait}}
+	err := r.Run(ctx, &Job{Flow: Sequence(*d.step("a"))}, &batch.JobExecution{ID: 1, Status: batch.Starting})
+	if !errors.Is(err, batch.ErrStopped) || d.job.Status != batch.Stopped || len(d.steps) != 1 || d.steps[0].Status != batch.Stopped {
+		t.Errorf("got %v, job %s, steps %v", err, d.job.Status, d.steps)
+	}
+}
+
 func TestStopReachesTaskletsOfAllBranches(t *testing.T) {
 	t.Parallel()
 	d := &diary{stop: make(chan struct{})}

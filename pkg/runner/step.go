@@ -116,7 +116,7 @@ func (t *thread) begin(ctx context.Context, execution *batch.StepExecution) erro
 	if err := move(&execution.Status, batch.Started); err != nil {
 		return err
 	}
-	return t.runner.Repository.SaveStep(ctx, execution)
+	return t.runner.Repository.SaveStep(context.WithoutCancel(ctx), execution) // or nobody would record its end
 }
 
 // carriedOver is what an attempt takes from the context of the one before it: what the engine keeps there.
