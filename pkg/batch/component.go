@@ -91,8 +91,10 @@ type Writer interface {
 type LastWriter interface {
 	// WriteLast is Write where nothing else is written in tx. Its error may be returned by whatever is done with tx next, the
 	// commit included, which then has not happened: ended is called when the target has taken the rows, or refused them,
-	// where that is later. ahead is nil, or was told to prepare these rows.
-	WriteLast(ctx context.Context, tx Tx, rows []record.Record, ahead Ahead, ended func()) error
+	// where that is later. ahead is nil, or was told to prepare these rows. next may be called until tx ends: it returns what
+	// was told to prepare the rows of the next call, which may be sent with the commit, or nil where those are not there yet. That
+	// call may come much later, or never.
+	WriteLast(ctx context.Context, tx Tx, rows []record.Record, ahead Ahead, next func() Ahead, ended func()) error
 
 	// NewAhead returns room in which the rows of one chunk at a time are made ready, for this writer or that of another lane.
 	NewAhead() Ahead

@@ -103,8 +103,9 @@ func (l *lanes) over() bool {
 
 // take processes, writes and commits chunks until there are no more, or a lane has failed.
 func (s *stream) take(ctx context.Context, source *source, all *lanes) error {
+	s.source = source
 	for {
-		w := s.receive(source)
+		w := s.receive()
 		if w == nil || all.over() {
 			return nil
 		}

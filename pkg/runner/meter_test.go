@@ -73,9 +73,9 @@ type slowLateWriter struct {
 	clock *workClock
 }
 
-func (s slowLateWriter) WriteLast(ctx context.Context, tx batch.Tx, rows []record.Record, ahead batch.Ahead, ended func()) error {
+func (s slowLateWriter) WriteLast(ctx context.Context, tx batch.Tx, rows []record.Record, ahead batch.Ahead, next func() batch.Ahead, ended func()) error {
 	s.clock.work(toWrite)
-	err := s.lateWriter.WriteLast(ctx, tx, rows, ahead, ended)
+	err := s.lateWriter.WriteLast(ctx, tx, rows, ahead, next, ended)
 	t := tx.(*memoryTx)
 	if late := t.late; late != nil {
 		t.late = func() error {
@@ -179,7 +179,7 @@ func TestWritingThatIsLeftToTheCommitIsTimedAsWriting(t *testing.T) {
 			tr := slowTrial(w, clock)
 			tr.chunk = 9 / c.chunks
 			tr.processors = nil
-			tr.writer = func(w *world) batch.Writer { return slowLateWriter{&lateWriter{tableWriter{w}}, clock} }
+			tr.writer = func(w *world) batch.Writer { return slowLateWriter{&lateWriter{tableWriter: tableWriter{w}}, clock} }
 			slow := tr.edit
 			tr.edit = func(s *Step) {
 				slow(s)

@@ -11,8 +11,13 @@ import (
 
 // readAhead is how many chunks a step with one worker has: one commits, one waits, one is being read. Where goroutines
 // process them there is one more for each. Where several lanes write, or shares of a partitioned step, there is one less: while
-// no chunk waits for one of them, the others go on.
+// no chunk waits for one of them, the others go on. Lanes whose chunks are small have one more each, which is sent to the target
+// ahead of its turn.
 const readAhead = 3
+
+// smallChunk is up to how many records a chunk is small: waiting for the target once for each takes a share of the time that
+// is worth the memory of another one.
+const smallChunk = 2000
 
 // work is a chunk that is read and processed, with the state that covers it.
 type work struct {
@@ -42,6 +47,19 @@ func (w *work) await() {
 	}
 }
 
+// processed reports whether the chunk is.
+func (w *work) processed() bool {
+	if w.ready == nil {
+		return true
+	}
+	select {
+	case <-w.ready:
+		return true
+	default:
+		return false
+	}
+}
+
 // empty reports whether the chunk has nothing to commit.
 func (w *work) empty() bool { return w.chunk.In.Len() == 0 && len(w.skips) == 0 }
 
@@ -62,6 +80,7 @@ type source struct {
 	ready     chan *work // chunks in the order of the input
 	free      chan *room
 	processed bool // rows pass through processors
+	early     bool // a lane may take its next chunk while it still has one
 }
 
 func (s *stream) newSource(step *Step) *source {
@@ -75,6 +94,12 @@ func (s *stream) newSource(step *Step) *source {
 	if aside {
 		chunks++
 	}
+	last, ok := s.components.Writer.(batch.LastWriter)
+	encoded := ok && s.inTx && (aside || !processed)
+	early := encoded && (s.marks == nil || step.Chunk <= smallChunk)
+	if early && s.marks != nil {
+		chunks += workers
+	}
 	source := &source{
 		reader: s.components.Reader, size: step.Chunk, ordinal: s.low.ordinal, state: s.low.state,
 		done: s.low.done, passed: new(record.Chunk), marks: s.marks,
@@ -83,7 +108,7 @@ func (s *stream) newSource(step *Step) *source {
 			s.runner.tellRetry(s.execution, step.Tolerance.Retry, retry, err)
 			return s.runner.wait(ctx, s.execution.JobID, step.Tolerance.Retry.pause(retry, err))
 		},
-		ready: make(chan *work, chunks-2), free: make(chan *room, chunks), processed: processed,
+		ready: make(chan *work, chunks-2), free: make(chan *room, chunks), processed: processed, early: early,
 	}
 	s.meter.staff(1, 1)
 	switch {
@@ -94,10 +119,9 @@ func (s *stream) newSource(step *Step) *source {
 		source.todo = make(chan *work, chunks)
 		s.meter.staff(workers, 1)
 	}
-	last, _ := s.components.Writer.(batch.LastWriter)
 	for range chunks {
 		r := &room{chunk: record.NewChunk(step.Chunk)}
-		if last != nil && s.inTx && (aside || !processed) {
+		if encoded {
 			r.ahead = last.NewAhead()
 		}
 		source.free <- r

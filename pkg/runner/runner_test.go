@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,57 @@ func TestCrashAtEveryPointThenRestartEqualsUninterruptedRun(t *testing.T) {
 				if got := crashAndRestart(t, tr, newWorld(20), at); got != want {
 					t.Errorf("crash at operation %d of %d:\n got %s\nwant %s", at, clean.operations, got, want)
 				}
+			}
+		})
+	}
+}
+
+// The chunk that goes to the target with the commit of the one before is the one that is written next, whatever becomes of either;
+// one that may be written in another way, or must not come yet, does not go.
+func TestNextChunkGoesWithTheCommitOfTheOneBefore(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		processors func(*world) []batch.Processor
+		trouble    func(w *world)
+		rate       float64
+		goes       bool
+	}{
+		"chunks":                        {goes: true},
+		"processed chunks":              {processors: oddOnly, goes: true},
+		"with rows that are refused":    {trouble: func(w *world) { w.badRow = set(3, 17, 18, 26) }, goes: true},
+		"with a target that fails":      {trouble: func(w *world) { w.transient = 5 }, goes: true},
+		"at a rate":                     {rate: 1e6},
+		"with records that are skipped": {trouble: func(w *world) { w.badRead = set(0, 3, 6, 9, 12, 15, 18, 21, 24, 27) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(30)
+			if c.trouble != nil {
+				c.trouble(w)
+			}
+			var writer *lateWriter
+			tr := trial{chunk: 3, processors: c.processors}
+			tr.writer = func(w *world) batch.Writer {
+				writer = &lateWriter{tableWriter: tableWriter{w}, pause: 2 * time.Millisecond}
+				return writer
+			}
+			tr.edit = func(s *Step) {
+				s.Rate = c.rate
+				s.Tolerance = Tolerance{Skip: Skip{On: onData, Limit: 20}, Retry: Retry{On: onTransient, Max: 9}}
+			}
+			if _, _, err := tr.run(t, w); err != nil {
+				t.Fatal(err)
+			}
+			if got := writer.early > 0; got != c.goes {
+				t.Errorf("%d chunks went ahead", writer.early)
+			}
+			plain := newWorld(30)
+			if c.trouble != nil {
+				c.trouble(plain)
+			}
+			tr.writer = table
+			if _, _, err := tr.run(t, plain); err != nil || !slices.Equal(w.rows, plain.rows) {
+				t.Errorf("got %v, want %v (%v)", w.rows, plain.rows, err)
 			}
 		})
 	}

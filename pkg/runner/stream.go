@@ -42,6 +42,8 @@ type stream struct {
 	committed  time.Time     // when at was
 	cost       time.Duration // of the last commit
 	unsaid     []batch.Event // of records left out since at
+	source     *source
+	taken      *work // from the source, ahead of its turn; nil where none was
 }
 
 // stream runs a chunk-oriented step from where its checkpoint stands to its end.
@@ -185,12 +187,13 @@ func (s *stream) chunks(ctx context.Context, step *Step) error {
 		<-ended
 		processed.Wait()
 	}()
-	return s.consume(ctx, source)
+	s.source = source
+	return s.consume(ctx)
 }
 
-func (s *stream) consume(ctx context.Context, source *source) error {
+func (s *stream) consume(ctx context.Context) error {
 	for {
-		w := s.receive(source)
+		w := s.receive()
 		if w == nil {
 			return context.Cause(ctx)
 		}
@@ -203,7 +206,7 @@ func (s *stream) consume(ctx context.Context, source *source) error {
 			return err
 		}
 		end := w.end
-		source.release(w)
+		s.source.release(w)
 		if end {
 			return s.commitWritten(ctx)
 		}
@@ -217,14 +220,35 @@ func (s *stream) consume(ctx context.Context, source *source) error {
 }
 
 // receive waits for the next chunk and returns it, nil where there are no more.
-func (s *stream) receive(source *source) *work {
+func (s *stream) receive() *work {
 	begin := s.meter.begin()
-	w := <-source.ready
+	w := s.taken
+	if s.taken = nil; w == nil {
+		w = <-s.source.ready
+	}
 	if w != nil {
 		w.await()
 	}
 	s.meter.add(&s.meter.writerWait, begin, 0)
 	return w
+}
+
+// nextAhead returns what has made the rows of the next chunk ready, nil where that is not there, or may not be written as it is, or
+// not soon.
+func (s *stream) nextAhead() batch.Ahead {
+	if !s.source.early || s.rate > 0 {
+		return nil
+	}
+	if s.taken == nil {
+		select {
+		case s.taken = <-s.source.ready:
+		default:
+		}
+	}
+	if w := s.taken; w != nil && w.processed() && w.err == nil && len(w.skips) == 0 && len(w.out.rows) > 0 {
+		return w.ahead
+	}
+	return nil
 }
 
 // The time between checkpoints of a step that writes files: at most a twentieth of it is spent on checkpoints, however

@@ -158,6 +158,8 @@ type memoryTx struct {
 	rows  []int
 	marks []int
 	late  func() error // what the table says at the commit; nil where it has said everything
+
+	committed func() // called then; nil: nobody is to know
 }
 
 func (m *memoryTx) Savepoint(context.Context) error {
@@ -200,7 +202,12 @@ func (t *tableWriter) Close() error                          { return nil }
 func (t *tableWriter) Connection() string                    { return "db" }
 
 // lateWriter is a tableWriter that makes rows ready ahead, and whose table says at the commit what it refuses.
-type lateWriter struct{ tableWriter }
+type lateWriter struct {
+	tableWriter
+	sent  readied // with the commit before them; nil where none were
+	early int     // how often they were
+	pause time.Duration
+}
 
 // readied is the rows that were made ready.
 type readied []int
@@ -214,7 +221,7 @@ func (r *readied) Prepare(rows []record.Record) {
 
 func (l *lateWriter) NewAhead() batch.Ahead { return new(readied) }
 
-func (l *lateWriter) WriteLast(_ context.Context, tx batch.Tx, rows []record.Record, ahead batch.Ahead, ended func()) error {
+func (l *lateWriter) WriteLast(_ context.Context, tx batch.Tx, rows []record.Record, ahead batch.Ahead, next func() batch.Ahead, ended func()) error {
 	if err := l.w.op(); err != nil {
 		return err
 	}
@@ -223,8 +230,19 @@ func (l *lateWriter) WriteLast(_ context.Context, tx batch.Tx, rows []record.Rec
 	if now.Prepare(rows); !slices.Equal(now, *ahead.(*readied)) {
 		return fmt.Errorf("the rows %v come where %v were made ready", now, *ahead.(*readied))
 	}
+	if l.sent != nil && !slices.Equal(now, l.sent) {
+		return fmt.Errorf("the rows %v come where %v were sent", now, l.sent)
+	}
+	l.sent = nil
 	t := tx.(*memoryTx)
 	t.rows = append(t.rows, now...)
+	t.committed = func() {
+		time.Sleep(l.pause)
+		if rows := next(); rows != nil {
+			l.sent = slices.Clone(*rows.(*readied))
+			l.early++
+		}
+	}
 	t.late = func() error {
 		ended()
 		for i, n := range now {
@@ -330,6 +348,9 @@ func (l *memoryLedger) Commit(_ context.Context, _ batch.LaneKey, fn func(batch.
 			return cp, err
 		}
 		part()
+	}
+	if tx.committed != nil {
+		tx.committed()
 	}
 	return cp, l.w.op()
 }
@@ -496,7 +517,7 @@ func (tr trial) run(t *testing.T, w *world) (*batch.JobExecution, *events, error
 }
 
 func table(w *world) batch.Writer { return &tableWriter{w} }
-func late(w *world) batch.Writer  { return &lateWriter{tableWriter{w}} }
+func late(w *world) batch.Writer  { return &lateWriter{tableWriter: tableWriter{w}} }
 func file(w *world) batch.Writer  { return &fileWriter{w} }
 func oddOnly(w *world) []batch.Processor {
 	return []batch.Processor{&odd{w: w}, &odd{w: w, twice: true}}

@@ -151,7 +151,7 @@ func (a *attempt) writeAll(ctx context.Context, tx batch.Tx) error {
 		return a.writeRows(ctx, tx, a.components.Writer, &a.out)
 	}
 	var left time.Time
-	err := last.WriteLast(ctx, tx, a.out.rows, a.work.ahead, func() {
+	err := last.WriteLast(ctx, tx, a.out.rows, a.work.ahead, a.nextAhead, func() {
 		if !left.IsZero() { // what the target does meanwhile is writing
 			a.wrote += a.meter.add(&a.meter.write, left, 0)
 		}

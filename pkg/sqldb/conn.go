@@ -22,7 +22,7 @@ type Conn struct {
 	open       bool            // a transaction may be open
 	first      bool            // nothing has been said in it
 	lead       string          // the COPY that it began with; "" where it did not
-	copying    string          // a COPY was begun in it ahead, and has no rows yet
+	copying    begunCopy       // a COPY was begun in it ahead
 	loaded     []*Load         // what was loaded in it in binary
 	late       *lateCopy       // a COPY in it has all its rows, and is to be ended
 	mark       int64           // by which the end of the session can be awaited; 0 where it has none

@@ -14,16 +14,42 @@ import (
 type ahead struct {
 	mutex sync.Mutex // guards open and copy, and the connection while open is true
 	open  bool
-	copy  string // the COPY that was begun, "" where none was
+	copy  begunCopy
 	since time.Time
 	timer *time.Timer
+}
+
+// begunCopy is a COPY that was begun ahead, and the rows that it was given.
+type begunCopy struct {
+	query string       // "" where there is none
+	rows  *EncodedRows // nil: none. What they hold may be another's by now
+	fill  int          // of rows, that were sent
+	whole bool         // they end the COPY
+}
+
+// nextCopy returns the COPY that is expected to come first in the transaction behind this one, as it did in this one, with rows
+// for it where they are there.
+func (c *Conn) nextCopy(late *lateCopy) begunCopy {
+	next := begunCopy{query: c.lead}
+	if late == nil || late.writer.load.Next == nil || late.writer.query != c.lead {
+		return next
+	}
+	if rows := late.writer.load.Next().as(late.writer.types); rows != nil {
+		next.rows, next.fill, next.whole = rows, rows.fills, rows.whole
+	}
+	return next
+}
+
+// holds reports whether it was given rows, and which they are.
+func (b *begunCopy) holds(rows *EncodedRows) bool {
+	return b.rows != nil && b.rows == rows && b.fill == rows.fills
 }
 
 // aheadIdle is how long such a transaction waits.
 const aheadIdle = 200 * time.Millisecond
 
 // markAhead notes that a transaction was begun, and a COPY in it.
-func (c *Conn) markAhead(copying string) {
+func (c *Conn) markAhead(copying begunCopy) {
 	c.ahead.mutex.Lock()
 	defer c.ahead.mutex.Unlock()
 	c.ahead.open, c.ahead.copy, c.ahead.since = true, copying, time.Now()
@@ -64,21 +90,21 @@ func (c *Conn) leaveAhead(ctx context.Context) error {
 		return c.endLate(ctx)
 	case !c.open && c.takeAhead():
 		c.rollback(context.Background())
-	case c.copying != "":
+	case c.copying.query != "":
 		c.leaveCopy("rollback; " + beginPostgres)
 	}
 	return nil
 }
 
-// leaveCopy ends a COPY that was begun ahead, with no rows, and undoes what it may have done all the same: triggers of the
+// leaveCopy ends a COPY that was begun ahead, with no more rows, and undoes what it may have done all the same: triggers of the
 // statement run.
 func (c *Conn) leaveCopy(undo string) {
 	copying := c.copying
-	c.copying = ""
+	c.copying = begunCopy{}
 	err := c.insist(context.Background(), func(s *session) error {
-		if stmt, err := s.PrepareContext(context.Background(), copying); err == nil {
-			if strings.Contains(copying, inBinary) { // or the server would log that there is no signature
-				_ = s.wire.copyData(binarySignature, []byte(binaryTrailer))
+		if stmt, err := s.PrepareContext(context.Background(), copying.query); err == nil {
+			if head, tail := copying.missing(); tail != "" { // or the server would log that there is no signature
+				_ = s.wire.copyData(head, []byte(tail))
 			}
 			_, _ = stmt.(copier).Exec(nil) // whatever became of it is undone
 		}
@@ -90,16 +116,30 @@ func (c *Conn) leaveCopy(undo string) {
 	}
 }
 
-// enterCopy notes that a COPY comes next, for which one that was begun ahead is as good where it says the same.
-func (c *Conn) enterCopy(ctx context.Context, query string) error {
+// missing returns what the COPY was not given of what one in binary has to begin and to end with.
+func (b *begunCopy) missing() (head, tail string) {
+	if !strings.Contains(b.query, inBinary) || b.whole {
+		return "", ""
+	}
+	if b.rows == nil {
+		head = binarySignature
+	}
+	return head, binaryTrailer
+}
+
+// enterCopy notes that a COPY comes next, for which one that was begun ahead is as good where it says the same, and was given no
+// rows, or those that this one begins with: sent reports that.
+func (c *Conn) enterCopy(ctx context.Context, query string, rows *EncodedRows) (sent bool, err error) {
 	if c.first {
 		c.lead = query
 	}
-	if c.copying != query {
+	sent = c.copying.holds(rows)
+	if c.copying.query != query || c.copying.rows != nil && !sent {
+		sent = false
 		if err := c.leaveAhead(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
-	c.first, c.copying = false, ""
-	return nil
+	c.first, c.copying = false, begunCopy{}
+	return sent, nil
 }

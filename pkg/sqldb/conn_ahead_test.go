@@ -1,6 +1,7 @@
 package sqldb_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,8 @@ type ahead struct {
 	c    *sqldb.Conn
 	at   int64
 	text bool // leave sends rows as text
+
+	first, next *sqldb.EncodedRows // of leave
 }
 
 func newAhead(t *testing.T) *ahead { return newAheadAt(t, sqltest.Schema(t)) }
@@ -61,11 +64,15 @@ func (a *ahead) load(row string) {
 	a.commit(tx)
 }
 
-// await waits until what the server says of the connection begins with a word.
-func (a *ahead) await(word string) {
+// await waits until what the server says of the connection begins with one of the words.
+func (a *ahead) await(words ...string) {
 	a.Helper()
-	within(a.T, word, func() {
-		for !strings.HasPrefix(texts(a.T, a.db, "select state || ' ' || query from pg_stat_activity where pid = (select pid from whose)")[0], word) {
+	within(a.T, words[0], func() {
+		for {
+			says := texts(a.T, a.db, "select state || ' ' || query from pg_stat_activity where pid = (select pid from whose)")[0]
+			if slices.ContainsFunc(words, func(word string) bool { return strings.HasPrefix(says, word) }) {
+				return
+			}
 			time.Sleep(time.Millisecond)
 		}
 	})
@@ -115,24 +122,34 @@ func TestWhatFollowsACopyAheadIsAsWithout(t *testing.T) {
 		"a refused COMMIT":       {func(a *ahead) { a.deferred() }, nil, "1", true},
 		"a table that is locked": {func(a *ahead) { a.locked() }, []string{"2"}, "2", false},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newAhead(t)
-			mustExec(t, a.c, "create temp table gone (n integer)")
-			mustExec(t, a.c, "create table whose as select pg_backend_pid() pid")
-			a.load("1")
-			a.await("active copy") // it was begun
-			test.follow(a)
-			if a.c.Lost() != test.lost {
-				t.Errorf("lost is %v, want %v", a.c.Lost(), test.lost)
-			}
-			_ = a.c.Close()
-			wantTexts(t, a.db, "select n from done order by n", append([]string{"1"}, test.done...)...)
-			wantTexts(t, a.db, "select count(*) from statements", test.statements)
-			mustExec(t, a.db, "set lock_timeout = '5s'; drop table done") // no lock is left
-		})
+		for given, load := range map[string]func(a *ahead){
+			"":                       func(a *ahead) { a.load("1") },
+			" that has rows":         func(a *ahead) { a.sendAhead(3, 3) },
+			" that has some rows":    func(a *ahead) { a.sendAhead(3, 5) },
+			" that has rows as text": func(a *ahead) { a.text = true; a.sendAhead(3, 3) },
+			" that has a bad row":    func(a *ahead) { a.mustExec("alter table done add check (n < 1002)"); a.sendAhead(3, 3) },
+		} {
+			t.Run(name+" behind one"+given, func(t *testing.T) {
+				t.Parallel()
+				a := newAhead(t)
+				mustExec(t, a.c, "create temp table gone (n integer)")
+				mustExec(t, a.c, "create table whose as select pg_backend_pid() pid")
+				load(a)
+				a.await("active copy", "idle in transaction (aborted) copy") // it was begun
+				test.follow(a)
+				if a.c.Lost() != test.lost {
+					t.Errorf("lost is %v, want %v", a.c.Lost(), test.lost)
+				}
+				_ = a.c.Close()
+				wantTexts(t, a.db, "select n from done order by n", append([]string{"1"}, test.done...)...)
+				wantTexts(t, a.db, "select count(*) from statements", test.statements)
+				mustExec(t, a.db, "set lock_timeout = '5s'; drop table done") // no lock is left
+			})
+		}
 	}
 }
+
+func (a *ahead) mustExec(query string) { mustExec(a.T, a.db, query) }
 
 func (a *ahead) prepared() {
 	tx := begin(a.T, a.c)

@@ -27,6 +27,9 @@ type Load struct {
 	Binary  []BinaryType // of the columns: rows are sent as PostgreSQL keeps them, where nothing is encrypted; nil: as text
 	Filter  bool         // the statement may have a filter (BulkOf)
 	Rows    int          // how many there are, about
+
+	First *EncodedRows        // those that it begins with, ahead of those that are fed; nil: none
+	Next  func() *EncodedRows // CopyLast: asked when the transaction ends, for those that the next one's COPY will begin with; nil: none
 }
 
 // inBinary is what the statement of a COPY in binary says.
@@ -55,6 +58,10 @@ func (l *Load) sql(types []BinaryType) string {
 type CopyWriter struct {
 	session *session // nil: the rows are kept as EncodedRows
 	load    Load
+	query   string
+	first   int    // rows of load.First that it begins with
+	begun   bool   // those were sent ahead of it
+	whole   bool   // and are all
 	stmt    copier // nil until the COPY has begun
 	buffer  []byte
 	scratch []byte
@@ -83,11 +90,14 @@ func (tx *Tx) copyIn(ctx context.Context, load Load, feed func(w *CopyWriter) er
 	if !c.plain {
 		load.Binary = nil // lib/pq sends no other than text
 	}
-	if err := c.enterCopy(ctx, load.sql(load.Binary)); err != nil {
+	load.First = load.First.as(load.Binary)
+	query := load.sql(load.Binary)
+	begun, err := c.enterCopy(ctx, query, load.First)
+	if err != nil {
 		return 0, err
 	}
 	c.remember(&load)
-	w := &CopyWriter{load: load, types: load.Binary, left: ended != nil && c.plain, buffer: c.copyBuffer[:0]}
+	w := &CopyWriter{load: load, query: query, types: load.Binary, begun: begun, left: ended != nil && c.plain, buffer: c.copyBuffer[:0]}
 	rawErr := c.conn.Raw(func(dc any) error {
 		w.session = dc.(*session)
 		rows, err = w.session.copyIn(ctx, w, feed)
@@ -117,7 +127,10 @@ func (s *session) copyIn(ctx context.Context, w *CopyWriter, feed func(w *CopyWr
 }
 
 func (s *session) feed(w *CopyWriter, feed func(w *CopyWriter) error) (int64, error) {
-	err := feed(w)
+	err := w.sendFirst()
+	if err == nil {
+		err = feed(w)
+	}
 	if err == nil {
 		err = w.finish()
 	}
@@ -148,7 +161,7 @@ func (s *session) endCopy(w *CopyWriter) (int64, error) {
 
 // open begins the COPY. The first rows are encoded before that, while the server still begins what was sent ahead.
 func (w *CopyWriter) open() error {
-	stmt, err := w.session.PrepareContext(context.Background(), w.load.sql(w.types))
+	stmt, err := w.session.PrepareContext(context.Background(), w.query)
 	if err != nil {
 		w.err = err
 		return err
@@ -159,7 +172,7 @@ func (w *CopyWriter) open() error {
 
 // finish sends what is left of the rows.
 func (w *CopyWriter) finish() error {
-	if w.types != nil {
+	if w.types != nil && !w.whole {
 		w.buffer = append(w.buffer, binaryTrailer...)
 	}
 	return w.send()
@@ -214,6 +227,7 @@ func (w *CopyWriter) asText() error {
 		return err
 	}
 	w.before, w.types, w.stmt, w.start = rows, nil, nil, 0
+	w.query = w.load.sql(nil)
 	return ErrAgain
 }
 
@@ -246,7 +260,7 @@ func (w *CopyWriter) sendBlock(rows []byte) error {
 		if err := w.open(); err != nil {
 			return err
 		}
-		if w.types != nil {
+		if w.types != nil && !w.begun {
 			head = binarySignature
 		}
 	}

@@ -7,6 +7,8 @@ type EncodedRows struct {
 	writer CopyWriter
 	ends   []int // of full blocks, in the writer's buffer
 	rows   int
+	whole  bool // they are all that there are
+	fills  int  // how often they were encoded
 }
 
 // blocksAhead is how many blocks are worth encoding before a COPY: the server takes longer for two than it takes to encode the
@@ -18,7 +20,8 @@ const blocksAhead = 2
 func (e *EncodedRows) Fill(n int, types []BinaryType, encode func(row int, to *CopyWriter) error) {
 	w := &e.writer
 	*w = CopyWriter{types: types, buffer: w.buffer[:0], scratch: w.scratch}
-	e.ends, e.rows = e.ends[:0], 0
+	e.ends, e.rows, e.whole = e.ends[:0], 0, false
+	e.fills++
 	for from := 0; e.rows < n && len(e.ends) < blocksAhead; {
 		if encode(e.rows, w) != nil {
 			w.buffer = w.buffer[:w.start]
@@ -30,25 +33,56 @@ func (e *EncodedRows) Fill(n int, types []BinaryType, encode func(row int, to *C
 			e.ends = append(e.ends, from)
 		}
 	}
+	e.whole = e.rows == n
 }
 
 // Rows returns how many there are.
 func (e *EncodedRows) Rows() int { return e.rows }
 
-// Encoded sends rows that were encoded before the COPY began, as its first, and returns how many: none where they are in
-// another format.
-func (w *CopyWriter) Encoded(e *EncodedRows) (rows int, err error) {
-	if !slices.Equal(w.types, e.writer.types) {
-		return 0, nil
+// as returns the rows where they are encoded as values of types, nil where they are not.
+func (e *EncodedRows) as(types []BinaryType) *EncodedRows {
+	if e == nil || e.rows == 0 || !slices.Equal(types, e.writer.types) {
+		return nil
+	}
+	return e
+}
+
+// blocks returns the rows in the blocks that they are sent in, of which the last may be a small one.
+func (e *EncodedRows) blocks() [][]byte {
+	var blocks [][]byte
+	from := 0
+	for _, end := range e.ends {
+		blocks = append(blocks, e.writer.buffer[from:end])
+		from = end
+	}
+	if from < len(e.writer.buffer) {
+		blocks = append(blocks, e.writer.buffer[from:])
+	}
+	return blocks
+}
+
+// sendFirst sends the rows that the COPY begins with, unless they were sent with what came before it.
+func (w *CopyWriter) sendFirst() error {
+	e := w.load.First
+	if e == nil {
+		return nil
+	}
+	w.first = e.rows
+	if w.begun {
+		w.whole = e.whole
+		return nil
 	}
 	from := 0
 	for _, end := range e.ends {
 		if err := w.sendBlock(e.writer.buffer[from:end]); err != nil {
-			return 0, err
+			return err
 		}
 		from = end
 	}
 	w.buffer = append(w.buffer, e.writer.buffer[from:]...)
 	w.start = len(w.buffer)
-	return e.rows, nil
+	return nil
 }
+
+// First returns how many rows the COPY has begun with: those that are fed come behind them.
+func (w *CopyWriter) First() int { return w.first }

@@ -21,8 +21,9 @@ func (a *ahead) leave(tx *sqldb.Tx, rows ...string) (ended *[]error) {
 	if a.text {
 		load.Binary = nil
 	}
+	load.First, load.Next = a.first, func() *sqldb.EncodedRows { return a.next }
 	err := tx.CopyLast(a.Context(), load, func(w *sqldb.CopyWriter) error {
-		for _, row := range rows {
+		for _, row := range rows[w.First():] {
 			if err := w.Row([]record.Value{text(row)}); err != nil {
 				return err
 			}

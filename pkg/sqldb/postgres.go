@@ -109,7 +109,7 @@ func onThisHost(settings pq.Config) bool {
 
 // sessionSettings returns the statements that a new session begins with. A setting that the DSN names stays as it is
 // there. Without the timeouts, one client that vanished between its last statement and COMMIT blocks all others for as
-// long as TCP takes to notice.
+// long as TCP takes to notice. Warnings are not sent: nobody reads them, and while rows are sent ahead nobody takes them off the wire.
 func sessionSettings(config Config, settings pq.Config) string {
 	milliseconds := func(name string) string {
 		d := config.LockTimeout
@@ -129,7 +129,7 @@ func sessionSettings(config Config, settings pq.Config) string {
 		{"timezone", "UTC"},
 		{"standard_conforming_strings", "on"},
 		{"bytea_output", "hex"},
-		{"client_min_messages", "warning"},
+		{"client_min_messages", "error"},
 	}
 	if config.relaxed() {
 		all = append(all, [2]string{synchronousCommit, "off"})

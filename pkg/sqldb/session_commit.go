@@ -23,17 +23,17 @@ func isNotOne(err error) bool {
 // statement fails, and COMMIT is not reached. A COPY that will come next is sent with it; begun says which.
 // late is a COPY that is to be ended with it: where that fails its writer has the error, and nothing was committed.
 // load is what was loaded in binary, nil where nothing was.
-func (s *session) commitWith(query string, args []any, load *Load, late *lateCopy, next string) (begun string, err error) {
+func (s *session) commitWith(query string, args []any, load *Load, late *lateCopy, next begunCopy) (begun begunCopy, err error) {
 	key := planKey(query, load)
 	if _, known := s.plans[key]; late != nil && !known {
 		if err := s.endLate(late); err != nil {
-			return "", err
+			return begunCopy{}, err
 		}
 		late = nil
 	}
 	name, err := s.plan(key, query, load)
 	if err != nil {
-		return "", err
+		return begunCopy{}, err
 	}
 	text := append(s.text[:0], "execute "...)
 	text = append(append(text, name...), '(')
@@ -42,12 +42,12 @@ func (s *session) commitWith(query string, args []any, load *Load, late *lateCop
 			text = append(text, ',')
 		}
 		if text, err = appendLiteral(text, arg); err != nil {
-			return "", err
+			return begunCopy{}, err
 		}
 	}
 	s.text = append(text, "); commit; "+beginPostgres...)
 	if !s.wire.plain {
-		next = ""
+		next = begunCopy{}
 	}
 	err = s.together(string(s.text), late, next)
 	if load != nil && isOtherType(err) {
@@ -64,12 +64,15 @@ func isOtherType(err error) bool {
 }
 
 // together runs a message, sent with the end of a COPY before it and the beginning of another behind it.
-func (s *session) together(message string, late *lateCopy, next string) (err error) {
+func (s *session) together(message string, late *lateCopy, next begunCopy) (err error) {
 	if late != nil {
 		s.wire.follow(message)
 	}
-	if next != "" {
-		s.wire.follow(next)
+	if next.query != "" {
+		s.wire.follow(next.query)
+	}
+	if next.rows != nil {
+		s.wire.followRows(next.rows)
 	}
 	if late != nil {
 		err = s.endLate(late)
@@ -79,7 +82,7 @@ func (s *session) together(message string, late *lateCopy, next string) (err err
 		err = cmp.Or(err, failed)
 	}
 	if err != nil {
-		s.unsend(next)
+		s.unsend(next.query)
 	}
 	return err
 }

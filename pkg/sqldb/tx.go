@@ -192,7 +192,7 @@ func (c *Conn) rollback(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 	defer cancel()
 	_ = c.endLate(ctx) // it is undone
-	if c.copying != "" {
+	if c.copying.query != "" {
 		c.leaveCopy("rollback")
 		return
 	}

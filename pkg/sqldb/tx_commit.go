@@ -89,9 +89,9 @@ func (tx *Tx) CommitWith(ctx context.Context, query string, args ...any) (change
 			return false, err
 		}
 	}
-	copying := ""
+	copying := c.nextCopy(late)
 	err = c.insist(ctx, func(s *session) (err error) {
-		copying, err = s.commitWith(query, args, load, late, c.lead)
+		copying, err = s.commitWith(query, args, load, late, copying)
 		c.broken = c.broken || err != nil && len(s.wire.early) > 0 || fault.CodeOf(err) == columnsChanged // its statement is of no use
 		return err
 	})

@@ -13,6 +13,7 @@ import (
 type sending struct {
 	plain   bool        // messages are not encrypted; where they are, each is sent when lib/pq sends it
 	next    []byte      // goes with the next message that is sent
+	rows    net.Buffers // behind that; nobody else sends them, and they have no answer
 	early   []byte      // was sent before lib/pq sends it; its answer will come
 	holding bool        // messages wait for the end of a COPY
 	held    net.Buffers // those
@@ -52,9 +53,9 @@ func (w *wire) Write(message []byte) (int, error) {
 func (w *wire) together(message []byte) error {
 	all := append(w.held, message)
 	if len(w.next) > 0 {
-		all = append(all, w.next)
+		all = append(append(all, w.next), w.rows...)
 	}
-	w.early, w.next = append(w.early[:0], w.next...), w.next[:0]
+	w.early, w.next, w.rows = append(w.early[:0], w.next...), w.next[:0], w.rows[:0]
 	w.held = all[:0]
 	_, err := all.WriteTo(w.Conn)
 	clear(w.held[:cap(w.held)])
@@ -91,6 +92,27 @@ func (s *sending) follow(text string) {
 	s.next = append(append(s.next, text...), 0)
 }
 
+// followRows has rows follow the COPY that follows.
+func (s *sending) followRows(rows *EncodedRows) {
+	head, blocks := "", rows.blocks()
+	if rows.writer.types != nil {
+		head = binarySignature
+	}
+	for i, block := range blocks {
+		tail := ""
+		if rows.whole && rows.writer.types != nil && i == len(blocks)-1 {
+			tail = binaryTrailer
+		}
+		message := append(make([]byte, 0, headerBytes+len(head)), copyData)
+		message = binary.BigEndian.AppendUint32(message, uint32(4+len(head)+len(block)+len(tail)))
+		s.rows = append(s.rows, append(message, head...), block)
+		if tail != "" {
+			s.rows = append(s.rows, []byte(tail))
+		}
+		head = ""
+	}
+}
+
 // hold keeps what is sent back until the end of a COPY is, to be sent with it.
 func (s *sending) hold() { s.holding = s.plain }
 
@@ -98,6 +120,6 @@ func (s *sending) hold() { s.holding = s.plain }
 func (s *sending) release(err error) {
 	s.holding, s.held = false, s.held[:0]
 	if err != nil {
-		s.next = s.next[:0]
+		s.next, s.rows = s.next[:0], s.rows[:0]
 	}
 }

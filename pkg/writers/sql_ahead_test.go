@@ -22,6 +22,8 @@ func (r *sqlRig) openTable(table string) *sqlTable {
 	return w
 }
 
+func nothingAhead() batch.Ahead { return nil }
+
 // writeReady writes rows that were made ready by the writer by, and returns how many of them were.
 func (r *sqlRig) writeReady(w, by *sqlTable, rows []record.Record) (ready int, err error) {
 	r.Helper()
@@ -35,7 +37,7 @@ func (r *sqlRig) writeReady(w, by *sqlTable, rows []record.Record) (ready int, e
 		if _, err := tx.LeaveEnds(r.Context()); err != nil {
 			return err
 		}
-		return w.WriteLast(r.Context(), tx, rows, ahead, func() { ended++ })
+		return w.WriteLast(r.Context(), tx, rows, ahead, nothingAhead, func() { ended++ })
 	})
 	if err == nil && ended != 1 && r.driver == "postgres" {
 		r.Errorf("the end was told %d times", ended)

@@ -26,8 +26,9 @@ type sqlTable struct {
 	unique  bool           // the key names at most one row
 	wrote   bool
 
-	ended func()    // called when the rows are in; not nil where they may be so later than Write returns
-	ahead *sqlAhead // rows of this Write that were made ready; nil where none were
+	ended func()             // called when the rows are in; not nil where they may be so later than Write returns
+	ahead *sqlAhead          // rows of this Write that were made ready; nil where none were
+	next  func() batch.Ahead // of WriteLast
 
 	bound  *sqlBinding                // of the last schema; nil where it may not hold any more
 	proven atomic.Pointer[sqlBinding] // by which COPY was last given rows, in a transaction of theirs alone

@@ -34,10 +34,10 @@ func (w *sqlTable) Write(ctx context.Context, tx batch.Tx, rows []record.Record)
 }
 
 // WriteLast implements batch.LastWriter for COPY.
-func (w *sqlTable) WriteLast(ctx context.Context, tx batch.Tx, rows []record.Record, ahead batch.Ahead, ended func()) error {
-	w.ended = ended
+func (w *sqlTable) WriteLast(ctx context.Context, tx batch.Tx, rows []record.Record, ahead batch.Ahead, next func() batch.Ahead, ended func()) error {
+	w.ended, w.next = ended, next
 	w.ahead, _ = ahead.(*sqlAhead)
-	defer func() { w.ended, w.ahead = nil, nil }()
+	defer func() { w.ended, w.next, w.ahead = nil, nil, nil }()
 	return w.Write(ctx, tx, rows)
 }
 
@@ -121,9 +121,18 @@ func (w *sqlTable) load(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
 	}
 	load := w.bound.load
 	load.Rows = hi - lo
+	if w.ahead.holds(w.bound) && hi-lo == len(w.plan.rows) {
+		load.First = &w.ahead.rows
+	}
 	if w.ended != nil && w.conf.ExpectRows == 0 {
 		w.proven.Store(w.bound)
-		ended := w.ended
+		ended, next, bound := w.ended, w.next, w.bound
+		load.Next = func() *sqldb.EncodedRows {
+			if ahead, _ := next().(*sqlAhead); ahead.holds(bound) {
+				return &ahead.rows
+			}
+			return nil
+		}
 		return tx.CopyLast(ctx, load, feed, func(err error) error {
 			ended()
 			if err = blame(err); err != nil {
@@ -141,14 +150,7 @@ func (w *sqlTable) load(ctx context.Context, tx *sqldb.Tx, lo, hi int) error {
 
 // feed writes the rows from lo to hi.
 func (w *sqlTable) feed(to *sqldb.CopyWriter, lo, hi int) error {
-	if w.ahead.holds(w.bound) && hi-lo == len(w.plan.rows) {
-		sent, err := to.Encoded(&w.ahead.rows)
-		if err != nil {
-			return err
-		}
-		lo += sent
-	}
-	for i := lo; i < hi; i++ {
+	for i := lo + to.First(); i < hi; i++ {
 		err := w.plan.copyRow(w.bound, &w.plan.order[i], to)
 		if err == sqldb.ErrAgain {
 			w.asTexts()
