@@ -11,8 +11,8 @@ import (
 
 // readAhead is how many chunks a step with one worker has: one commits, one waits, one is being read. Where goroutines
 // process them there is one more for each. Where several lanes write, or shares of a partitioned step, there is one less: while
-// no chunk waits for one of them, the others go on. Lanes whose chunks are small have one more each, which is sent to the target
-// ahead of its turn.
+// no chunk waits for one of them, the others go on. Where their chunks are small they have one more each, which is sent to the
+// target ahead of its turn.
 const readAhead = 3
 
 // smallChunk is up to how many records a chunk is small: waiting for the target once for each takes a share of the time that
@@ -85,20 +85,20 @@ type source struct {
 
 func (s *stream) newSource(step *Step) *source {
 	workers := max(1, step.Workers)
+	processed := len(s.components.Processors) > 0
+	aside := s.marks == nil && processed
+	last, ok := s.components.Writer.(batch.LastWriter)
+	encoded := ok && s.inTx && (aside || !processed)
+	small := step.Chunk <= smallChunk
 	chunks := readAhead + workers - 1
 	if s.share != nil || s.marks != nil {
 		chunks--
+		if encoded && small {
+			chunks += workers
+		}
 	}
-	processed := len(s.components.Processors) > 0
-	aside := s.marks == nil && processed
 	if aside {
 		chunks++
-	}
-	last, ok := s.components.Writer.(batch.LastWriter)
-	encoded := ok && s.inTx && (aside || !processed)
-	early := encoded && (s.marks == nil || step.Chunk <= smallChunk)
-	if early && s.marks != nil {
-		chunks += workers
 	}
 	source := &source{
 		reader: s.components.Reader, size: step.Chunk, ordinal: s.low.ordinal, state: s.low.state,
@@ -108,7 +108,7 @@ func (s *stream) newSource(step *Step) *source {
 			s.runner.tellRetry(s.execution, step.Tolerance.Retry, retry, err)
 			return s.runner.wait(ctx, s.execution.JobID, step.Tolerance.Retry.pause(retry, err))
 		},
-		ready: make(chan *work, chunks-2), free: make(chan *room, chunks), processed: processed, early: early,
+		ready: make(chan *work, chunks-2), free: make(chan *room, chunks), processed: processed, early: encoded && (s.marks == nil || small),
 	}
 	s.meter.staff(1, 1)
 	switch {
