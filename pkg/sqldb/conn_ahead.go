@@ -8,9 +8,9 @@ import (
 )
 
 // ahead is a transaction that was begun together with the COMMIT before it, for the next one to be there at once, and with
-// it the COPY that the one before began with. It holds nothing that others wait for but a change of the table. Where the next
-// one does not come soon, it is ended: a session that idles in a transaction looks like a fault to whoever watches the server,
-// and is one to its timeouts.
+// it the COPY that the one before began with, and rows for that. Others wait for it as they would for the next one: those that
+// change the table, or have a key that is among the rows. Where the next one does not come soon, it is ended: a session that
+// idles in a transaction looks like a fault to whoever watches the server, and is one to its timeouts.
 type ahead struct {
 	mutex sync.Mutex // guards open and copy, and the connection while open is true
 	open  bool

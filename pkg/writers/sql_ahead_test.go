@@ -105,6 +105,78 @@ func TestRowsThatWereMadeReadyAreThoseThatAreWritten(t *testing.T) {
 	})
 }
 
+// Chunks of which each goes with the commit of the one before, as far as it can, are written once each, and one that is refused is
+// named and not there.
+func TestChunksGoWithTheCommitBeforeThem(t *testing.T) {
+	eachSQL(t, func(r *sqlRig) {
+		if r.driver != "postgres" {
+			r.Skip("only COPY is sent ahead")
+		}
+		r.exec("create table p (id integer primary key, name text, n numeric(6,2) check (n < 1000))", "create table place (at integer)", "insert into place values (0)")
+		one, two := sqlSchema(r, "id name n"), sqlSchema(r, "name n id")
+		numbered := func(from, n int) []record.Record {
+			rows := sqlRecords(r, one, sqlLines(n, "%d|"+strings.Repeat("y", 40)+"|1")...)
+			for i := range rows {
+				rows[i].Values[0] = record.OfInt(int64(from + i))
+			}
+			return rows
+		}
+		refused := numbered(9000, 5)
+		refused[3].Values[2] = record.OfText("1000")
+		chunks := []struct {
+			rows []record.Record
+			bad  int
+		}{
+			{numbered(1, 200), -1}, {numbered(1000, 200), -1}, {numbered(2000, 3000), -1}, {sqlRecords(r, two, "a|1|6000", "b|1|6001"), -1},
+			{sqlRecords(r, two, "c|1|6002"), -1}, {numbered(7000, 100), -1}, {numbered(8000, 1), -1}, {refused, 3}, {numbered(9000, 5), -1},
+			{sqlRecords(r, one, "9100|odd|1e2"), -1}, {numbered(9200, 50), -1}, {numbered(9300, 50), -1},
+		}
+		w := r.openTable("p")
+		conn, err := r.db.Conn(r.Context())
+		if err != nil {
+			r.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		ahead := make([]batch.Ahead, len(chunks))
+		write := func(i int) error {
+			tx, err := conn.Begin(r.Context())
+			if err != nil {
+				return err
+			}
+			defer func() { _ = tx.Rollback(r.Context()) }()
+			if _, err := tx.LeaveEnds(r.Context()); err != nil {
+				return err
+			}
+			next := func() batch.Ahead {
+				if i+1 == len(chunks) {
+					return nil
+				}
+				ahead[i+1] = w.NewAhead()
+				ahead[i+1].Prepare(chunks[i+1].rows)
+				return ahead[i+1]
+			}
+			if err := w.WriteLast(r.Context(), tx, chunks[i].rows, ahead[i], next, func() {}); err != nil {
+				return err
+			}
+			_, err = tx.CommitWith(r.Context(), "update place set at = $1 where at = $2", int64(i+1), int64(i))
+			return err
+		}
+		for i, chunk := range chunks {
+			err := write(i)
+			if chunk.bad >= 0 {
+				wantSQLRow(r.T, err, chunk.bad, "")
+				r.exec("update place set at = at + 1")
+				continue
+			}
+			if err != nil {
+				r.Fatalf("chunk %d: %v", i, err)
+			}
+		}
+		r.want("select count(*) rows, count(distinct id) ids, min(id), max(id), sum(n) from p", "3610|3610|1|9349|3709.00")
+		r.want("select at from place", "12")
+	})
+}
+
 // Where a row cannot go in binary the load goes on as text, and knows its rows.
 func TestARowIsNamedBehindOneThatDoesNotGoInBinary(t *testing.T) {
 	eachSQL(t, func(r *sqlRig) {
