@@ -158,12 +158,23 @@ func (p *Proxy) serve() {
 			_ = client.Close()
 			continue
 		}
+		narrow(client, server)
 		p.mutex.Lock()
 		p.conns[client], p.conns[server] = true, true
 		p.mutex.Unlock()
 		link := &proxyLink{proxy: p, client: client, server: server}
 		p.group.Go(link.forward)
 		p.group.Go(link.back)
+	}
+}
+
+// narrow keeps the system from holding megabytes of what is under way: a result that has left the server as a whole would not be met
+// by what happens to the server.
+func narrow(conns ...net.Conn) {
+	const bytes = 64 << 10
+	for _, c := range conns {
+		_ = c.(*net.TCPConn).SetReadBuffer(bytes)
+		_ = c.(*net.TCPConn).SetWriteBuffer(bytes)
 	}
 }
 

@@ -77,6 +77,7 @@ func (e *encrypting) serve(listener net.Listener) {
 			_ = client.Close()
 			continue
 		}
+		narrow(client, server)
 		e.mutex.Lock()
 		e.conns[client], e.conns[server] = true, true
 		e.mutex.Unlock()
