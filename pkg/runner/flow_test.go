@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -385,7 +386,7 @@ func TestFlows(t *testing.T) {
 	for _, c := range flows {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := &diary{answers: c.answers, exports: c.exports}
+			d := &diary{answers: maps.Clone(c.answers), exports: c.exports}
 			for i, want := range c.runs {
 				execution, err := d.run(t, c.flow(d))
 				slices.SortStableFunc(d.did, splitOrder(c.name))

@@ -80,26 +80,18 @@ type source struct {
 	ready     chan *work // chunks in the order of the input
 	free      chan *room
 	processed bool // rows pass through processors
-	early     bool // a lane may take its next chunk while it still has one
+	early     bool // the next chunk may be taken before its turn
 }
 
+// newSource returns what reads for a step, and has all chunks that there will be.
 func (s *stream) newSource(step *Step) *source {
 	workers := max(1, step.Workers)
 	processed := len(s.components.Processors) > 0
-	aside := s.marks == nil && processed
-	last, ok := s.components.Writer.(batch.LastWriter)
+	aside := s.marks == nil && processed // by goroutines, in the order of the input
+	encoder, ok := s.components.Writer.(batch.LastWriter)
 	encoded := ok && s.inTx && (aside || !processed)
-	small := step.Chunk <= smallChunk
-	chunks := readAhead + workers - 1
-	if s.share != nil || s.marks != nil {
-		chunks--
-		if encoded && small {
-			chunks += workers
-		}
-	}
-	if aside {
-		chunks++
-	}
+	small := encoded && step.Chunk <= smallChunk
+	chunks := s.chunksOf(workers, aside, small)
 	source := &source{
 		reader: s.components.Reader, size: step.Chunk, ordinal: s.low.ordinal, state: s.low.state,
 		done: s.low.done, passed: new(record.Chunk), marks: s.marks,
@@ -108,7 +100,8 @@ func (s *stream) newSource(step *Step) *source {
 			s.runner.tellRetry(s.execution, step.Tolerance.Retry, retry, err)
 			return s.runner.wait(ctx, s.execution.JobID, step.Tolerance.Retry.pause(retry, err))
 		},
-		ready: make(chan *work, chunks-2), free: make(chan *room, chunks), processed: processed, early: encoded && (s.marks == nil || small),
+		ready: make(chan *work, chunks-2), free: make(chan *room, chunks), processed: processed,
+		early: s.rate <= 0 && (small || encoded && s.marks == nil),
 	}
 	s.meter.staff(1, 1)
 	switch {
@@ -122,11 +115,26 @@ func (s *stream) newSource(step *Step) *source {
 	for range chunks {
 		r := &room{chunk: record.NewChunk(step.Chunk)}
 		if encoded {
-			r.ahead = last.NewAhead()
+			r.ahead = encoder.NewAhead()
 		}
 		source.free <- r
 	}
 	return source
+}
+
+// chunksOf returns how many chunks a step has in memory (readAhead). small says that they are, and sent ahead.
+func (s *stream) chunksOf(workers int, aside, small bool) int {
+	chunks := readAhead + workers - 1
+	if aside {
+		chunks++
+	}
+	if s.share == nil && s.marks == nil {
+		return chunks
+	}
+	if small {
+		return chunks - 1 + workers
+	}
+	return chunks - 1
 }
 
 // run fills chunks until the input ends, something fails or ctx is cancelled, then closes ready.

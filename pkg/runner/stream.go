@@ -236,7 +236,7 @@ func (s *stream) receive() *work {
 // nextAhead returns what has made the rows of the next chunk ready, nil where that is not there, or may not be written as it is, or
 // not soon.
 func (s *stream) nextAhead() batch.Ahead {
-	if !s.source.early || s.rate > 0 {
+	if !s.source.early {
 		return nil
 	}
 	if s.taken == nil {

@@ -58,7 +58,7 @@ func (l *Load) sql(types []BinaryType) string {
 type CopyWriter struct {
 	session *session // nil: the rows are kept as EncodedRows
 	load    Load
-	query   string
+	query   string // of the COPY, and of what follows it as text
 	first   int    // rows of load.First that it begins with
 	begun   bool   // those were sent ahead of it
 	whole   bool   // and are all

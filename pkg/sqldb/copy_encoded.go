@@ -47,18 +47,14 @@ func (e *EncodedRows) as(types []BinaryType) *EncodedRows {
 	return e
 }
 
-// blocks returns the rows in the blocks that they are sent in, of which the last may be a small one.
-func (e *EncodedRows) blocks() [][]byte {
-	var blocks [][]byte
+// blocks returns the rows in the blocks that they are sent in, and the rest of them, which is less than one.
+func (e *EncodedRows) blocks() (full [][]byte, rest []byte) {
 	from := 0
 	for _, end := range e.ends {
-		blocks = append(blocks, e.writer.buffer[from:end])
+		full = append(full, e.writer.buffer[from:end])
 		from = end
 	}
-	if from < len(e.writer.buffer) {
-		blocks = append(blocks, e.writer.buffer[from:])
-	}
-	return blocks
+	return full, e.writer.buffer[from:]
 }
 
 // sendFirst sends the rows that the COPY begins with, unless they were sent with what came before it.
@@ -72,14 +68,13 @@ func (w *CopyWriter) sendFirst() error {
 		w.whole = e.whole
 		return nil
 	}
-	from := 0
-	for _, end := range e.ends {
-		if err := w.sendBlock(e.writer.buffer[from:end]); err != nil {
+	full, rest := e.blocks()
+	for _, block := range full {
+		if err := w.sendBlock(block); err != nil {
 			return err
 		}
-		from = end
 	}
-	w.buffer = append(w.buffer, e.writer.buffer[from:]...)
+	w.buffer = append(w.buffer, rest...)
 	w.start = len(w.buffer)
 	return nil
 }

@@ -17,8 +17,8 @@ type sending struct {
 	early   []byte      // was sent before lib/pq sends it; its answer will come
 	holding bool        // messages wait for the end of a COPY
 	held    net.Buffers // those
-	header  [headerBytes]byte
-	parts   net.Buffers // of a message
+	head    []byte      // of a message of rows
+	parts   net.Buffers // of that message
 }
 
 // Codes of messages.
@@ -55,6 +55,7 @@ func (w *wire) together(message []byte) error {
 	if len(w.next) > 0 {
 		all = append(append(all, w.next), w.rows...)
 	}
+	clear(w.rows)
 	w.early, w.next, w.rows = append(w.early[:0], w.next...), w.next[:0], w.rows[:0]
 	w.held = all[:0]
 	_, err := all.WriteTo(w.Conn)
@@ -64,18 +65,19 @@ func (w *wire) together(message []byte) error {
 
 // copyData sends rows of a COPY that lib/pq has begun, with what stands before them.
 func (w *wire) copyData(head string, rows []byte) error {
-	w.header[0] = copyData
-	binary.BigEndian.PutUint32(w.header[1:], uint32(4+len(head)+len(rows)))
-	parts := append(w.parts[:0], w.header[:])
-	if head != "" {
-		parts = append(parts, []byte(head))
-	}
-	w.parts = append(parts, rows)
+	w.head = appendRowsHead(w.head[:0], head, len(rows))
+	w.parts = append(w.parts[:0], w.head, rows)
 	all := w.parts
 	_, err := w.parts.WriteTo(w.Conn)
 	clear(all)
 	w.parts = all[:0]
 	return err
+}
+
+// appendRowsHead appends what a message of so many bytes of rows begins with, and what stands before the rows.
+func appendRowsHead(to []byte, head string, size int) []byte {
+	to = binary.BigEndian.AppendUint32(append(to, copyData), uint32(4+len(head)+size))
+	return append(to, head...)
 }
 
 // failCopy has the server refuse a COPY that lib/pq has begun.
@@ -94,22 +96,20 @@ func (s *sending) follow(text string) {
 
 // followRows has rows follow the COPY that follows.
 func (s *sending) followRows(rows *EncodedRows) {
-	head, blocks := "", rows.blocks()
+	head, tail := "", ""
 	if rows.writer.types != nil {
 		head = binarySignature
-	}
-	for i, block := range blocks {
-		tail := ""
-		if rows.whole && rows.writer.types != nil && i == len(blocks)-1 {
+		if rows.whole {
 			tail = binaryTrailer
 		}
-		message := append(make([]byte, 0, headerBytes+len(head)), copyData)
-		message = binary.BigEndian.AppendUint32(message, uint32(4+len(head)+len(block)+len(tail)))
-		s.rows = append(s.rows, append(message, head...), block)
-		if tail != "" {
-			s.rows = append(s.rows, []byte(tail))
-		}
+	}
+	full, rest := rows.blocks()
+	for _, block := range full {
+		s.rows = append(s.rows, appendRowsHead(nil, head, len(block)), block)
 		head = ""
+	}
+	if len(rest)+len(tail) > 0 {
+		s.rows = append(s.rows, appendRowsHead(nil, head, len(rest)+len(tail)), rest, []byte(tail))
 	}
 }
 
