@@ -330,7 +330,7 @@ func TestWaitingForALockEndsWithItsContext(t *testing.T) {
 
 func TestIdleTransactionIsEndedByTheServer(t *testing.T) {
 	t.Parallel()
-	db := open(t, "postgres", sqltest.Schema(t), func(c *sqldb.Config) { c.IdleTimeout = 50 * time.Millisecond })
+	db := open(t, "postgres", sqltest.Schema(t), func(c *sqldb.Config) { c.IdleTimeout = 300 * time.Millisecond })
 	mustExec(t, db, "create table t (a int)")
 	c := held(t, db)
 	tx := begin(t, c)

@@ -82,7 +82,7 @@ func (c *Conn) takeAhead() bool {
 }
 
 // leaveAhead ends what was begun ahead, a transaction or a COPY, for what is to come does not belong into it, and a COPY
-// that was left. An error is that one's.
+// that was left. An error is that one's, or the connection is lost.
 func (c *Conn) leaveAhead(ctx context.Context) error {
 	c.first = false
 	switch {
@@ -91,14 +91,14 @@ func (c *Conn) leaveAhead(ctx context.Context) error {
 	case !c.open && c.takeAhead():
 		c.rollback(context.Background())
 	case c.copying.query != "":
-		c.leaveCopy("rollback; " + beginPostgres)
+		return c.leaveCopy("rollback; " + beginPostgres)
 	}
 	return nil
 }
 
 // leaveCopy ends a COPY that was begun ahead, with no more rows, and undoes what it may have done all the same: triggers of the
-// statement run.
-func (c *Conn) leaveCopy(undo string) {
+// statement run. Where that fails the connection is lost.
+func (c *Conn) leaveCopy(undo string) error {
 	copying := c.copying
 	c.copying = begunCopy{}
 	err := c.insist(context.Background(), func(s *session) error {
@@ -106,7 +106,7 @@ func (c *Conn) leaveCopy(undo string) {
 			if head, tail := copying.missing(); tail != "" { // or the server would log that there is no signature
 				_ = s.wire.copyData(head, []byte(tail))
 			}
-			_, _ = stmt.(copier).Exec(nil) // whatever became of it is undone
+			_ = stmt.Close() // whatever became of it is undone. Exec would return before lib/pq has read all that the server says
 		}
 		_, err := s.ExecContext(context.Background(), undo, nil)
 		return err
@@ -114,6 +114,7 @@ func (c *Conn) leaveCopy(undo string) {
 	if err != nil {
 		c.broken = true
 	}
+	return err
 }
 
 // missing returns what the COPY was not given of what one in binary has to begin and to end with.

@@ -13,6 +13,16 @@ import (
 // leave loads rows with a COPY whose end is left to what comes next, and returns what its end is told.
 func (a *ahead) leave(tx *sqldb.Tx, rows ...string) (ended *[]error) {
 	a.Helper()
+	ended, err := a.tryLeave(tx, rows...)
+	if err != nil || len(*ended) > 0 {
+		a.Fatalf("the COPY ended with its rows: %v, %v", err, *ended)
+	}
+	return ended
+}
+
+// tryLeave is leave where the server may have refused rows before all are sent.
+func (a *ahead) tryLeave(tx *sqldb.Tx, rows ...string) (ended *[]error, err error) {
+	a.Helper()
 	if _, err := tx.LeaveEnds(a.Context()); err != nil {
 		a.Fatal(err)
 	}
@@ -22,7 +32,7 @@ func (a *ahead) leave(tx *sqldb.Tx, rows ...string) (ended *[]error) {
 		load.Binary = nil
 	}
 	load.First, load.Next = a.first, func() *sqldb.EncodedRows { return a.next }
-	err := tx.CopyLast(a.Context(), load, func(w *sqldb.CopyWriter) error {
+	err = tx.CopyLast(a.Context(), load, func(w *sqldb.CopyWriter) error {
 		for _, row := range rows[w.First():] {
 			if err := w.Row([]record.Value{text(row)}); err != nil {
 				return err
@@ -33,10 +43,7 @@ func (a *ahead) leave(tx *sqldb.Tx, rows ...string) (ended *[]error) {
 		*ended = append(*ended, err)
 		return err
 	})
-	if err != nil || len(*ended) > 0 {
-		a.Fatalf("the COPY ended with its rows: %v, %v", err, *ended)
-	}
-	return ended
+	return ended, err
 }
 
 // What a COPY has done that was left holds with its transaction or not at all, and its error comes with what is done next.

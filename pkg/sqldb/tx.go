@@ -193,7 +193,7 @@ func (c *Conn) rollback(ctx context.Context) {
 	defer cancel()
 	_ = c.endLate(ctx) // it is undone
 	if c.copying.query != "" {
-		c.leaveCopy("rollback")
+		_ = c.leaveCopy("rollback")
 		return
 	}
 	err := c.say(ctx, "rollback")
