@@ -62,6 +62,7 @@ floors: ## the packages know only what lies on floors below them
 
 race: ## the race detector on what runs side by side (needs a C compiler)
 	env -u BATCHCTL_TEST_POSTGRES -u CI CGO_ENABLED=1 $(GO) test -race -short -timeout 10m $(TESTFLAGS) $(call below,$(RACED))
+	CGO_ENABLED=1 .ci/with-postgres $(GO) test -race -short -timeout 10m $(TESTFLAGS) ./pkg/sqldb
 	CGO_ENABLED=1 .ci/with-postgres $(GO) test -race -short -timeout 10m $(TESTFLAGS) -run 'Workers|Partition|Settle' ./pkg/plan
 
 kills: ## kill the binary at 200 random moments for each kind of target
