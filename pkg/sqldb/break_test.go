@@ -345,3 +345,21 @@ func TestIdleTransactionIsEndedByTheServer(t *testing.T) {
 		t.Errorf("commit: got %v, want a lost connection", err)
 	}
 }
+
+// A connection that died when nothing was open on it any more is no error of those that close it.
+func TestClosingALostConnectionIsNoError(t *testing.T) {
+	t.Parallel()
+	for _, encrypted := range []bool{false, true} {
+		proxy, dsn := sqltest.NewProxy(t, sqltest.Schema(t))
+		if encrypted {
+			dsn = sqltest.TLS(t, dsn)
+		}
+		db := open(t, "postgres", dsn)
+		wantTexts(t, db, "select 1", "1")
+		proxy.Cut()
+		time.Sleep(20 * time.Millisecond) // the system has heard of it
+		if err := db.Close(); err != nil {
+			t.Errorf("encrypted is %v: %v", encrypted, err)
+		}
+	}
+}

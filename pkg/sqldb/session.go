@@ -68,6 +68,12 @@ type session struct {
 	text  []byte            // of the last message that ended a transaction, kept for the next one
 }
 
+// Close ends the session. What it has not committed by now is undone, however it ends, so a socket that broke is no error.
+func (s *session) Close() error {
+	_ = s.pqConn.Close()
+	return nil
+}
+
 // CheckNamedValue takes the types that Argument makes as they are and leaves others to lib/pq, whose look at every value
 // by reflection is slower.
 func (s *session) CheckNamedValue(nv *driver.NamedValue) error {
